@@ -1,0 +1,140 @@
+# shellcheck shell=bash
+# What the guest-image and lab scripts share: messages, the cache directory,
+# a scratch directory that is always removed, and the staging of busybox,
+# kernel modules and cpio archives. Sourced, never run.
+
+# Caller's name for messages, e.g. "mkinitramfs: no such kernel".
+PROG=${PROG:-${0##*/}}
+AXVM_CACHE=${AXVM_CACHE:-$HOME/.cache/axvm}
+
+say() { printf '%s: %s\n' "$PROG" "$*" >&2; }
+die() { say "$*"; exit 1; }
+usage_error() { say "$* (see $PROG --help)"; exit 64; }
+
+# The text between "# usage:" and the first line that is no comment, of the script $1.
+print_usage() { sed -n '/^# usage:/,/^[^#]/{/^#/{s/^# \{0,1\}//;p}}' "$1"; }
+
+need() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null 2>&1 ||
+			die "'$tool' is missing; install it with: apt-get install $(package_of "$tool")"
+	done
+}
+
+package_of() {
+	case $1 in
+	depmod) echo kmod ;;
+	mke2fs | debugfs) echo e2fsprogs ;;
+	busybox) echo busybox-static ;;
+	dpkg | dpkg-deb) echo dpkg ;;
+	apt-get | apt-cache) echo apt ;;
+	xz) echo xz-utils ;;
+	qemu-system-x86_64) echo qemu-system-x86 ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# SCRATCH: a private directory, gone when the script ends. Scripts that set an
+# EXIT trap of their own remove it themselves.
+make_scratch() {
+	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/axvm-$PROG.XXXXXX")
+	trap 'rm -rf "$SCRATCH"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+find_busybox() {
+	local bb=${AXVM_BUSYBOX:-}
+	[ -n "$bb" ] || bb=$(command -v busybox) || die "no busybox; install it with: apt-get install busybox-static"
+	[ -x "$bb" ] || die "AXVM_BUSYBOX=$bb is not an executable"
+	if ldd "$bb" >/dev/null 2>&1; then
+		die "$bb is dynamically linked, and an initramfs needs the static one: apt-get install busybox-static"
+	fi
+	readlink -f "$bb"
+}
+
+# stage_busybox DIR: busybox and a link for each applet, as on a merged-less system.
+stage_busybox() {
+	local dir=$1 bb path
+	bb=$(find_busybox)
+	mkdir -p "$dir"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,tmp,run,root,etc,mnt,lib,var}
+	install -m 755 "$bb" "$dir/bin/busybox"
+	while read -r path; do
+		[ "$path" = bin/busybox ] || [ -e "$dir/$path" ] || ln -s /bin/busybox "$dir/$path"
+	done < <("$bb" --list-full)
+}
+
+# kernel_dir NAME|DIR: where a fetched kernel lives, with a hint when it does not.
+kernel_dir() {
+	local dir=$1
+	case $dir in */*) ;; *) dir=$AXVM_CACHE/kernels/$1 ;; esac
+	[ -f "$dir/vmlinuz" ] || die "no kernel '$1' in $dir; run tools/guest/fetch-kernels first"
+	printf '%s\n' "$dir"
+}
+
+# stage_modules KERNELDIR DIR NAME...: the named modules and all they depend on,
+# unpacked, under DIR/lib/modules/RELEASE with fresh dependency tables. A module
+# that this kernel has built in, or does not know, is left out.
+stage_modules() {
+	local kdir=$1 dir=$2 release base path name
+	shift 2
+	[ -f "$kdir/release" ] || return 0
+	release=$(<"$kdir/release")
+	base=$kdir/lib/modules/$release
+	local out=$dir/lib/modules/$release
+	mkdir -p "$out"
+	cp "$base"/modules.{builtin,order} "$out/"
+	# Names compare with '-' and '_' alike.
+	for name; do printf '%s\n' "${name//-/_}"; done |
+		awk -v dep="$base/modules.dep" '
+			function key(p) { sub(/.*\//, "", p); sub(/\.ko.*/, "", p); gsub(/-/, "_", p); return p }
+			BEGIN {
+				while ((getline line < dep) > 0) {
+					n = split(line, f, /:? +|:$/)
+					path[key(f[1])] = line
+				}
+			}
+			$1 in path {
+				n = split(path[$1], f, /[: ]+/)
+				for (i = 1; i <= n; i++) if (f[i] != "") print f[i]
+			}' | sort -u |
+		while read -r path; do
+			mkdir -p "$out/${path%/*}"
+			case $path in
+			*.xz) xz -dc "$base/$path" >"$out/${path%.xz}" ;;
+			*.zst) zstd -qdc "$base/$path" >"$out/${path%.zst}" ;;
+			*) cp "$base/$path" "$out/$path" ;;
+			esac
+		done
+	depmod -b "$dir" "$release"
+	rm -f "$out"/modules.*.bin
+}
+
+# pack_cpio DIR: DIR as an uncompressed newc archive owned by root, on stdout;
+# the same content gives the same bytes.
+pack_cpio() {
+	find "$1" -mindepth 1 -exec touch -h -d @0 {} +
+	(cd "$1" && find . -mindepth 1 -printf '%P\0' | LC_ALL=C sort -z |
+		cpio --null --quiet --reproducible -R 0:0 -H newc -o)
+}
+
+# is_dynamic FILE: an ELF file that a loader of this machine can resolve.
+is_dynamic() {
+	[ "$(head -c4 "$1" | tr -d '\0')" = $'\x7fELF' ] && ldd "$1" >/dev/null 2>&1
+}
+
+# stage_libs DIR FILE...: the shared libraries of the FILEs, at the paths where
+# their loader looks for them.
+stage_libs() {
+	local dir=$1 file lib
+	shift
+	for file; do
+		is_dynamic "$file" || continue
+		ldd "$file" | awk '/=> not found/ { print "missing " $1; next }
+			/=> \// { print $3; next } $1 ~ /^\// { print $1 }'
+	done | sort -u | while read -r lib; do
+		case $lib in missing*) die "library ${lib#missing } not found" ;; esac
+		[ -e "$dir$lib" ] || install -D -m 755 "$lib" "$dir$lib"
+	done
+}
