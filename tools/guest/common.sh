@@ -84,7 +84,7 @@ stage_modules() {
 	base=$kdir/lib/modules/$release
 	local out=$dir/lib/modules/$release
 	mkdir -p "$out"
-	cp "$base"/modules.{builtin,order} "$out/"
+	cp "$base"/modules.{builtin,builtin.modinfo,order} "$out/"
 	# Names compare with '-' and '_' alike.
 	for name; do printf '%s\n' "${name//-/_}"; done |
 		awk -v dep="$base/modules.dep" '
@@ -108,7 +108,7 @@ stage_modules() {
 			esac
 		done
 	depmod -b "$dir" "$release"
-	rm -f "$out"/modules.*.bin
+	find "$out" -name 'modules.*' ! -name modules.dep ! -name modules.alias ! -name modules.softdep -delete
 }
 
 # pack_cpio DIR: DIR as an uncompressed newc archive owned by root, on stdout;
