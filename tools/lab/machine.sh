@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# The lab's machine: which QEMU command line gives a Linux with a complete KVM,
+# and one run of it from start to sentinel. The why of each option: README.md.
+
+# tsc_khz: the rate of the host's TSC, which TCG hands through. Without it the
+# lab's kernel calibrates against timers that lag on a loaded host, and hangs.
+tsc_khz() {
+	local khz
+	if [ "$icount" = yes ]; then echo 1000000; return; fi
+	khz=${AXVM_LAB_TSC_KHZ:-}
+	[ -n "$khz" ] || khz=$(cat /sys/devices/system/cpu/cpu0/tsc_freq_khz 2>/dev/null || true)
+	[ -n "$khz" ] || khz=$(awk -F: '/^model name/ && match($2, /@ *[0-9.]+GHz/) {
+		split(substr($2, RSTART), f, /[@ G]+/); printf "%d", f[2] * 1000000; exit }' /proc/cpuinfo)
+	[ -n "$khz" ] || khz=$(awk -F: '/^cpu MHz/ { printf "%d", $2 * 1000; exit }' /proc/cpuinfo)
+	[ -n "$khz" ] || die "cannot tell the TSC rate of this host; set AXVM_LAB_TSC_KHZ"
+	echo "$khz"
+}
+
+# qemu_command: fills the array qemu from the options of the run.
+qemu_command() {
+	local kdir bus=device threading=single append model
+	kdir=$(kernel_dir "$lab_kernel")
+	[ "$cpus" -eq 1 ] || threading=multi
+	[ -z "$thread" ] || threading=$thread
+	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+		-accel "tcg,thread=$threading" -m "$memory")
+	if [ "$numa" = yes ]; then
+		bus=pci
+		# An E5-2680 v2 in all but the vendor, whom kvm_amd insists on.
+		model="IvyBridge,vendor=AuthenticAMD,family=6,model=62,stepping=4"
+		model+=",model-id=Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz,+svm,+npt,+svme-addr-chk,+vgif,+pdpe1gb"
+		local half=$((memory / 2))
+		qemu+=(-M q35 -cpu "$model" -smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
+			-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=${half}M"
+			-numa node,nodeid=0,memdev=m0 -numa node,nodeid=1,memdev=m1
+			-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa dist,src=0,dst=1,val=21)
+	else
+		qemu+=(-M "microvm,rtc=on" -cpu "max,+svm,+pdpe1gb" -smp "$cpus")
+	fi
+	[ "$icount" = no ] || qemu+=(-icount "shift=3,sleep=off" -seed 1 -rtc "base=2026-01-01T00:00:00,clock=vm")
+	append="console=ttyS0 panic=-1 reboot=t tsc=reliable tsc_early_khz=$(tsc_khz) no_timer_check"
+	append+=" mitigations=off nokaslr random.trust_cpu=on quiet"
+	[ "$numa" = yes ] || append+=" pci=off"
+	# A lab that hangs shows as a soft lockup long before the timeout.
+	[ "$cpus" -eq 1 ] || append+=" softlockup_panic=1"
+	qemu+=(-kernel "$kdir/vmlinuz" -initrd "$initrd" -append "$append $extra_append")
+	[ -z "$disk" ] || qemu+=(-drive "file=$disk,if=none,id=payload,format=raw,cache=unsafe"
+		-device "virtio-blk-$bus,drive=payload,serial=axpayload")
+	[ -z "$out_disk" ] || qemu+=(-drive "file=$out_disk,if=none,id=out,format=raw,cache=unsafe"
+		-device "virtio-blk-$bus,drive=out,serial=axout")
+}
+
+# take_slot: waits until fewer labs run than this machine has CPUs, since a lab
+# that gets no CPU time hits its timeout. The lock goes with the process.
+take_slot() {
+	local slots=${AXVM_LAB_SLOTS:-$(nproc)} slot waited=no
+	[ "$slots" -gt 0 ] || return 0
+	mkdir -p "$AXVM_CACHE/lab/slots"
+	while :; do
+		for ((slot = 0; slot < slots; slot++)); do
+			exec {slot_fd}>"$AXVM_CACHE/lab/slots/$slot"
+			if flock -n "$slot_fd"; then return 0; fi
+			exec {slot_fd}>&-
+		done
+		[ "$waited" = yes ] || say "waiting: $slots labs run already"
+		waited=yes
+		sleep 0.3
+	done
+}
+
+# run_once: boots, streams the console, sets rc. Returns 1 when the lab hung or
+# died before the command ended.
+run_once() {
+	local log=$SCRATCH/console fifo=$SCRATCH/fifo status=0 reader
+	rm -f "$fifo"
+	mkfifo "$fifo"
+	sed -u 's/\r$//' <"$fifo" | tee "$log" &
+	reader=$!
+	timeout --foreground -k 5 "$timeout" "${qemu[@]}" -serial stdio \
+		</dev/null >"$fifo" 2>"$SCRATCH/qemu.err" &
+	qemu_pid=$!
+	wait "$qemu_pid" || status=$?
+	qemu_pid=''
+	wait "$reader" || true
+	[ -z "$log_file" ] || cp "$log" "$log_file"
+	rc=$(sed -n 's/^LAB rc=\([0-9]*\)$/\1/p' "$log" | tail -1)
+	[ -z "$rc" ] || return 0
+	if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+		say "timeout: no end of the command in $timeout s"
+		rc=124
+	else
+		say "the lab ended before the command did (QEMU's exit status $status)"
+		cat "$SCRATCH/qemu.err" >&2
+		rc=125
+	fi
+	return 1
+}
