@@ -1,0 +1,15 @@
+/*
+ * The clock every time stamp and timeout is taken from: CLOCK_MONOTONIC in nanoseconds.
+ * Wall-clock time is only of interest to the programs and is asked for there.
+ */
+#include <axvm/base.h>
+
+#include <time.h>
+
+uint64_t ax_clock_ns(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}

@@ -1,0 +1,341 @@
+/*
+ * The event loop: fds, timers and posted functions on one thread, over epoll.
+ *
+ * Owns: the epoll instance, the wake-up eventfd and the timers' fds. Leaves to callers: the fds
+ * they register (it never closes those), and which thread runs the loop. Only the posts, `stop` and
+ * the wake-up count are shared between threads; everything else belongs to the loop's thread.
+ */
+#include <axvm/base.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define EVENTS_PER_WAIT 64
+#define NS_PER_SECOND   1000000000ULL
+
+struct ax_event {
+	struct ax_loop *loop;
+	struct ax_event *next, *prev; /* in loop->live, or (next only) in loop->dead */
+	ax_event_fn *fn;
+	void *ctx;
+	int fd;
+	bool is_timer;
+	bool removed;
+};
+
+struct post {
+	struct post *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct ax_loop {
+	int epoll_fd;
+	int wake_fd;
+	bool dispatching;      /* removed events stay allocated until the batch is over */
+	struct ax_event *live; /* registered */
+	struct ax_event *dead; /* removed while dispatching */
+	_Atomic bool stop;
+	struct ax_counter wakeups;
+
+	pthread_mutex_t post_lock;
+	struct post *posts;      /* under post_lock */
+	struct post **post_tail; /* under post_lock */
+	bool closed;             /* under post_lock: run is about to return or has returned */
+};
+
+int ax_loop_create(struct ax_loop **ret_loop, struct ax_error *err)
+{
+	struct epoll_event wake = {.events = EPOLLIN, .data.ptr = NULL};
+	struct ax_loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an event loop");
+	pthread_mutex_init(&loop->post_lock, NULL);
+	loop->post_tail = &loop->posts;
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->wake_fd < 0 || loop->epoll_fd < 0 ||
+	    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &wake) != 0) {
+		int rc = ax_error_set(err, AX_ERROR_IO, errno, "cannot create an event loop: %s",
+				      strerror(errno));
+		ax_error_hint(err, "check the limit of open files (ulimit -n)");
+		ax_loop_destroy(loop);
+		return rc;
+	}
+	*ret_loop = loop;
+	return 0;
+}
+
+static void free_dead(struct ax_loop *loop)
+{
+	while (loop->dead) {
+		struct ax_event *event = loop->dead;
+		loop->dead = event->next;
+		free(event);
+	}
+}
+
+void ax_loop_destroy(struct ax_loop *loop)
+{
+	if (!loop)
+		return;
+	assert(!loop->dispatching);
+	while (loop->live)
+		ax_loop_remove(loop->live);
+	free_dead(loop);
+	while (loop->posts) { /* accepted before a run that never came */
+		struct post *post = loop->posts;
+		loop->posts = post->next;
+		free(post);
+	}
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	if (loop->wake_fd >= 0)
+		close(loop->wake_fd);
+	pthread_mutex_destroy(&loop->post_lock);
+	free(loop);
+}
+
+static struct ax_event *new_event(struct ax_loop *loop, int fd, ax_event_fn *fn, void *ctx)
+{
+	struct ax_event *event = calloc(1, sizeof(*event));
+
+	if (!event)
+		return NULL;
+	event->loop = loop;
+	event->fd = fd;
+	event->fn = fn;
+	event->ctx = ctx;
+	return event;
+}
+
+static void link_event(struct ax_event *event)
+{
+	struct ax_loop *loop = event->loop;
+
+	event->next = loop->live;
+	if (loop->live)
+		loop->live->prev = event;
+	loop->live = event;
+}
+
+static void unlink_event(struct ax_event *event)
+{
+	if (event->prev)
+		event->prev->next = event->next;
+	else
+		event->loop->live = event->next;
+	if (event->next)
+		event->next->prev = event->prev;
+}
+
+int ax_loop_add_fd(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn, void *ctx,
+		   struct ax_event **ret_event, struct ax_error *err)
+{
+	struct ax_event *event = new_event(loop, fd, fn, ctx);
+
+	if (!event)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an event");
+	struct epoll_event interest = {.events = events, .data.ptr = event};
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &interest) != 0) {
+		int rc = ax_error_set(err, AX_ERROR_IO, errno,
+				      "cannot wait for events of fd %d: %s", fd, strerror(errno));
+		free(event);
+		return rc;
+	}
+	link_event(event);
+	*ret_event = event;
+	return 0;
+}
+
+int ax_loop_modify_fd(struct ax_event *event, uint32_t events)
+{
+	struct epoll_event interest = {.events = events, .data.ptr = event};
+
+	if (event->removed || event->is_timer)
+		return -EINVAL;
+	if (epoll_ctl(event->loop->epoll_fd, EPOLL_CTL_MOD, event->fd, &interest) != 0)
+		return -errno;
+	return 0;
+}
+
+void ax_loop_remove(struct ax_event *event)
+{
+	if (!event || event->removed)
+		return;
+	struct ax_loop *loop = event->loop;
+	event->removed = true;
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, event->fd, NULL);
+	if (event->is_timer)
+		close(event->fd);
+	unlink_event(event);
+	if (!loop->dispatching) {
+		free(event);
+		return;
+	}
+	/* The batch at hand may still hold a pointer to it. */
+	event->next = loop->dead;
+	loop->dead = event;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_SECOND),
+				 .tv_nsec = (long)(ns % NS_PER_SECOND)};
+}
+
+int ax_loop_add_timer(struct ax_loop *loop, uint64_t delay_ns, uint64_t interval_ns,
+		      ax_event_fn *fn, void *ctx, struct ax_event **ret_event, struct ax_error *err)
+{
+	struct itimerspec spec = {
+		.it_value = to_timespec(delay_ns ? delay_ns : 1), /* 0 would disarm it */
+		.it_interval = to_timespec(interval_ns),
+	};
+	AX_AUTO_CLOSE int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &spec, NULL) != 0)
+		return ax_error_set(err, AX_ERROR_IO, errno, "cannot create a timer: %s",
+				    strerror(errno));
+	struct ax_event *event;
+	int rc = ax_loop_add_fd(loop, fd, EPOLLIN, fn, ctx, &event, err);
+	if (rc < 0)
+		return rc;
+	event->is_timer = true;
+	fd = -1;
+	*ret_event = event;
+	return 0;
+}
+
+static void wake(struct ax_loop *loop)
+{
+	static const uint64_t one = 1;
+	ssize_t n = write(loop->wake_fd, &one, sizeof(one));
+
+	(void)n; /* EAGAIN: the counter is full, so it is readable anyway */
+}
+
+int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct post *post = malloc(sizeof(*post));
+
+	if (!post)
+		return -ENOMEM;
+	*post = (struct post){.fn = fn, .arg = arg};
+	pthread_mutex_lock(&loop->post_lock);
+	bool refused = loop->closed;
+	bool was_empty = !loop->posts;
+	if (!refused) {
+		*loop->post_tail = post;
+		loop->post_tail = &post->next;
+		/* Under the lock: after it the loop may run the post and be destroyed by it. */
+		if (was_empty)
+			wake(loop);
+	}
+	pthread_mutex_unlock(&loop->post_lock);
+	if (refused) {
+		free(post);
+		return -ESHUTDOWN;
+	}
+	return 0;
+}
+
+/* Runs what has been posted so far; what those functions post waits for the next round. */
+static void run_posts(struct ax_loop *loop, bool close_after)
+{
+	pthread_mutex_lock(&loop->post_lock);
+	struct post *post = loop->posts;
+	loop->posts = NULL;
+	loop->post_tail = &loop->posts;
+	loop->closed = close_after;
+	pthread_mutex_unlock(&loop->post_lock);
+
+	while (post) {
+		struct post *next = post->next;
+		post->fn(post->arg);
+		free(post);
+		post = next;
+	}
+}
+
+static void dispatch(struct ax_event *event, uint32_t events)
+{
+	uint64_t count;
+
+	if (event->removed)
+		return;
+	if (!event->is_timer)
+		event->fn(event->ctx, event->fd, events);
+	else if (read(event->fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+		event->fn(event->ctx, -1, 0);
+}
+
+/* One wait and all it brought. Posts run last, so that a flood of them cannot starve the fds. */
+static int run_once(struct ax_loop *loop)
+{
+	struct epoll_event batch[EVENTS_PER_WAIT];
+	bool woken = false;
+	uint64_t count;
+
+	int n = epoll_wait(loop->epoll_fd, batch, EVENTS_PER_WAIT, -1);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	ax_counter_add(&loop->wakeups, 1);
+	loop->dispatching = true;
+	for (int i = 0; i < n && !atomic_load(&loop->stop); i++) {
+		if (batch[i].data.ptr)
+			dispatch(batch[i].data.ptr, batch[i].events);
+		else if (read(loop->wake_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+			woken = true;
+	}
+	if (woken)
+		run_posts(loop, false);
+	loop->dispatching = false;
+	free_dead(loop);
+	return 0;
+}
+
+int ax_loop_run(struct ax_loop *loop, struct ax_error *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&loop->post_lock);
+	loop->closed = false;
+	pthread_mutex_unlock(&loop->post_lock);
+
+	while (rc == 0 && !atomic_load(&loop->stop))
+		rc = run_once(loop);
+
+	/* From here on posts are refused, and every accepted one runs before we return. */
+	loop->dispatching = true;
+	run_posts(loop, true);
+	loop->dispatching = false;
+	free_dead(loop);
+	atomic_store(&loop->stop, false);
+	if (rc < 0)
+		return ax_error_set(err, AX_ERROR_IO, -rc, "waiting for events failed: %s",
+				    strerror(-rc));
+	return 0;
+}
+
+void ax_loop_stop(struct ax_loop *loop)
+{
+	/* Under the lock for the same reason as a post: run takes it once more before it returns.
+	 */
+	pthread_mutex_lock(&loop->post_lock);
+	atomic_store(&loop->stop, true);
+	wake(loop);
+	pthread_mutex_unlock(&loop->post_lock);
+}
+
+uint64_t ax_loop_wakeups(const struct ax_loop *loop)
+{
+	return ax_counter_read(&loop->wakeups);
+}
