@@ -1,0 +1,188 @@
+/*
+ * arch: the seam. Everything an architecture decides stands behind one const table, struct axarch;
+ * above it nothing can tell architectures apart, below it each keeps its own types.
+ *
+ * An architecture composes the common parts: it turns a request into a memory layout, makes the
+ * hypervisor's VM with its interrupt controller, says how memory, lines and doorbells reach it,
+ * attaches its platform devices to the common bus, makes vCPUs (struct axvcpu_ops), and puts
+ * kernel, initrd, command line and machine description into guest memory.
+ *
+ * `generic` is a scripted fake that runs on any machine without KVM (tests). Model files (CPUID,
+ * ACPI, boot protocols) compile everywhere; native kvm_*.c files only for their target.
+ */
+#ifndef AXVM_ARCH_H
+#define AXVM_ARCH_H
+
+#include <axvm/base.h>
+#include <axvm/axaddrspace.h>
+#include <axvm/axvcpu.h>
+#include <axvm/axdevice.h>
+
+struct axarch_vm; /* the architecture's own VM */
+
+enum axarch_irq_mode {
+	AXARCH_IRQ_EMULATED, /* interrupt controllers in KVM */
+	AXARCH_IRQ_NONE,     /* no interrupt controller: payloads that poll */
+};
+
+/* What guest CPUs look like; filled from the profile by axvm. */
+struct axarch_cpu_policy {
+	bool mask_paravirt;   /* hide the KVM leaves (bare payloads on partial KVMs) */
+	uint32_t sockets, cores, threads; /* 0: one socket, vcpu_count cores, 1 thread */
+};
+
+struct axarch_vm_config {
+	const char *name; /* for messages; copied */
+	uint32_t id;
+	uint32_t vcpu_count;
+	const uint32_t *hardware_ids; /* vcpu_count ids the guest reads; NULL: 0, 1, 2 ... */
+	uint64_t memory_bytes;
+	enum axarch_irq_mode irq_mode;
+	bool acpi;     /* describe the machine by ACPI (where the architecture has it) */
+	bool mp_table; /* x86: also by an MP table, for acpi=off */
+	bool legacy_pit; /* x86: a PIT in KVM */
+	struct axarch_cpu_policy cpu;
+	const char *kvm_device; /* NULL: /dev/kvm */
+};
+
+/* Where things go. Filled by plan, kept by axvm, handed back to the other hooks. */
+#define AXARCH_MAX_MEMORY_RANGES 8
+struct axarch_plan {
+	struct axas_layout layout;
+	struct {
+		uint64_t gpa, size_bytes;
+	} memory[AXARCH_MAX_MEMORY_RANGES]; /* RAM, in gpa order */
+	size_t memory_count;
+	uint64_t gpa_limit;
+	/* virtio-mmio windows: slot i stands at device_gpa + i * device_stride. */
+	uint64_t device_gpa, device_stride;
+	uint32_t device_count; /* slots there are lines for */
+	uint32_t device_gsi[32];
+};
+
+enum axarch_boot_protocol {
+	AXARCH_BOOT_AUTO,
+	AXARCH_BOOT_LINUX64, /* x86: bzImage or ELF by the 64-bit entry */
+	AXARCH_BOOT_LINUX32, /* x86: bzImage by the 32-bit protected-mode entry */
+	AXARCH_BOOT_PVH,     /* x86: ELF with the PVH note */
+	AXARCH_BOOT_FLAT,    /* raw bytes at load_gpa, started at entry */
+};
+
+/* Images are open files of the caller; names are for messages. */
+struct axarch_boot {
+	int kernel_fd; /* -1: nothing to load, the caller has put code into memory itself */
+	const char *kernel_name;
+	int initrd_fd; /* -1: none */
+	const char *initrd_name;
+	const char *cmdline; /* complete but for device announcements */
+	enum axarch_boot_protocol protocol;
+	uint64_t load_gpa, entry; /* FLAT only; entry 0 means load_gpa */
+	/* x86 FLAT: 16 real mode, 32 protected, 64 long mode with the low 4 GiB mapped. */
+	unsigned flat_bits;
+};
+
+enum axarch_announce {
+	AXARCH_ANNOUNCE_TABLES = 0x1,  /* in ACPI / FDT */
+	AXARCH_ANNOUNCE_CMDLINE = 0x2, /* virtio_mmio.device= on the command line */
+};
+
+/* A device the guest must be told about. */
+struct axarch_device {
+	enum { AXARCH_DEVICE_VIRTIO_MMIO } kind;
+	uint64_t gpa, size_bytes;
+	uint32_t gsi;
+};
+
+struct axarch_machine {
+	const struct axarch_device *devices;
+	size_t device_count;
+	uint32_t announce; /* enum axarch_announce */
+	bool has_serial;
+};
+
+/* What the platform devices of an architecture need from the VM. */
+struct axarch_platform {
+	struct axbus *bus;
+	const struct axdev_services *services;
+	struct axchr *serial; /* NULL: no serial port */
+	void (*on_power)(void *ctx, enum axdev_power_event event);
+	/* Diagnostic codes of the guest (x86: POST port 0x80); the timeline's marks. */
+	void (*on_mark)(void *ctx, uint64_t code);
+	uint64_t (*on_hypercall)(void *ctx, uint64_t nr, const uint64_t args[6]);
+	void *ctx;
+};
+
+/* One answer of probe, printed by `axvm doctor` and `axvm selftest`. */
+struct axarch_fact {
+	const char *name;  /* "KVM_CAP_IRQFD", "vmx/svm" */
+	bool required;
+	int value;         /* 0: absent */
+	const char *what;  /* what AxVM uses it for */
+};
+
+/*
+ * The table. Every hook is called from the control thread, one at a time for one VM, and returns
+ * 0 or a negative errno with err filled; create hooks give ownership to the caller and leave
+ * nothing behind when they fail.
+ */
+struct axarch {
+	const char *name; /* "x86_64" */
+
+	/* Is this machine mine (was this table's native half built)? */
+	bool (*ident)(void);
+
+	/* The gate (H1): can VMs run here at all? Distinct error kinds, nothing kept open. */
+	int (*probe)(const char *kvm_device, struct ax_error *err);
+	/* Everything found out about this host's KVM; returns how many facts there are. Never
+	 * fails: an absent KVM shows as absent facts. */
+	size_t (*facts)(const char *kvm_device, struct axarch_fact *facts, size_t max);
+
+	/* Pure: request -> layout. Refuses sizes and counts out of range, naming the range. */
+	int (*plan)(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+		    struct ax_error *err);
+
+	int (*vm_create)(const struct axarch_vm_config *config, const struct axarch_plan *plan,
+			 struct axarch_vm **ret_vm, struct ax_error *err);
+	void (*vm_destroy)(struct axarch_vm *vm); /* NULL is fine; vCPUs are gone */
+
+	/* How the common parts reach this VM. */
+	void (*vm_mapper)(struct axarch_vm *vm, struct axas_mapper *ret_mapper);
+	void (*vm_irq_chip)(struct axarch_vm *vm, struct axirq_chip *ret_chip);
+	int (*assign_doorbell)(void *vm, const struct axdev_doorbell *doorbell,
+			       struct ax_error *err);
+	int (*release_doorbell)(void *vm, const struct axdev_doorbell *doorbell);
+
+	/* Attach UART, power registers and whatever else the platform has to the bus. */
+	int (*platform_attach)(struct axarch_vm *vm, const struct axarch_platform *platform,
+			       struct ax_error *err);
+
+	/* The vCPU's ops and its impl (owned by the caller until given to axvcpu_create). */
+	int (*vcpu_create)(struct axarch_vm *vm, uint32_t index,
+			   const struct axvcpu_ops **ret_ops, void **ret_impl,
+			   struct ax_error *err);
+
+	/* Put images and tables into memory and remember the start state, which the vCPUs' setup
+	 * hook loads. Called once per boot, before axvcpu_setup. */
+	int (*load)(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
+		    const struct axarch_machine *machine, struct ax_error *err);
+
+	/* A statistic of the hypervisor's own, summed over vCPUs ("exits", "io_exits",
+	 * "mmio_exits", "halt_exits"); -ENOENT when it has none of that name. */
+	int (*vm_stat)(struct axarch_vm *vm, const char *name, uint64_t *ret_value);
+
+	/* Prove that this host's KVM does what a boot needs: run payloads, call report once per
+	 * check. Returns the number of failed checks. */
+	int (*selftest)(const char *kvm_device,
+			void (*report)(void *ctx, const char *check, int status,
+				       const char *detail),
+			void *ctx);
+};
+enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
+
+/* One explicit array in src/arch/registry.c: an architecture is a directory and one line. */
+extern const struct axarch axarch_generic;
+const struct axarch *axarch_native(void);                  /* this machine's; never NULL */
+const struct axarch *axarch_by_name(const char *name);     /* NULL: unknown */
+const struct axarch *axarch_at(size_t index);              /* NULL past the end */
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * axaddrspace: the guest-physical address space of one VM - its regions, the host memory behind
+ * them, and the only bounds- and overflow-checked way to touch that memory.
+ *
+ * Addresses are guest-physical (gpa) and sizes are bytes. Every function takes any 64-bit gpa and
+ * length, 2^64-1 included, and answers with an error instead of touching a byte outside.
+ *
+ * Threads: map/unmap/protect/clear are serialised inside and may be called from any thread while
+ * vCPUs and I/O threads use the accessors. The accessors take no lock: they read an immutable
+ * table that writers replace. A host pointer obtained here stays readable and writable memory
+ * until axas_destroy, even when its region is unmapped meanwhile (it is then memory that the
+ * guest no longer sees), so a device can never be made to fault the monitor.
+ */
+#ifndef AXVM_AXADDRSPACE_H
+#define AXVM_AXADDRSPACE_H
+
+#include <axvm/base.h>
+#include <sys/uio.h>
+
+#define AXAS_PAGE_SIZE 4096ULL
+
+struct axas; /* opaque, create/destroy */
+
+/* Where the memory of a region comes from. The numbers are those of the configuration files. */
+enum axas_map_type {
+	AXAS_MAP_ALLOC = 0,     /* host memory allocated here, shown at the configured gpa */
+	AXAS_MAP_IDENTICAL = 1, /* as ALLOC; the gpa is kept as configured (no HPA equality) */
+	AXAS_MAP_RESERVED = 2,  /* a named file or device range, shared with others, never freed */
+};
+
+enum axas_backing {
+	AXAS_BACKING_ANON,       /* memfd, 4 KiB pages */
+	AXAS_BACKING_THP,        /* memfd or anonymous with MADV_HUGEPAGE: a hint, never an error */
+	AXAS_BACKING_HUGETLB_2M, /* from the pool; a pool that is too small is an error at map time */
+	AXAS_BACKING_HUGETLB_1G,
+	AXAS_BACKING_FILE, /* config.path, or config.fd when it is >= 0 */
+};
+
+/* Region flags. X, USER, DEVICE and UNCACHED cannot be expressed by a KVM slot and are refused
+ * with AX_ERROR_UNSUPPORTED (X is accepted together with R: KVM memory is always executable). */
+enum axas_flags {
+	AXAS_READ = 0x1,
+	AXAS_WRITE = 0x2,
+	AXAS_EXEC = 0x4,
+	AXAS_USER = 0x8,
+	AXAS_DEVICE = 0x10,
+	AXAS_UNCACHED = 0x20,
+	AXAS_RW = AXAS_READ | AXAS_WRITE,
+};
+
+struct axas_region_config {
+	const char *name;    /* for messages and listings; copied */
+	uint64_t gpa;        /* multiple of the backing's page size */
+	uint64_t size_bytes; /* likewise, not 0 */
+	enum axas_map_type type;
+	enum axas_backing backing;
+	uint32_t flags;     /* enum axas_flags */
+	bool populate;      /* all pages present when map returns; otherwise on first touch */
+	bool lock;          /* mlock; failure is reported, nothing stays mapped */
+	const char *path;   /* AXAS_BACKING_FILE */
+	int fd;             /* AXAS_BACKING_FILE: >= 0 is used (duplicated) instead of path */
+	uint64_t fd_offset; /* page-aligned */
+};
+
+/* A region as it is now, for listings. A run-time unmap in the middle of a region leaves two. */
+struct axas_region_info {
+	char name[32];
+	uint64_t gpa;
+	uint64_t size_bytes;
+	enum axas_map_type type;
+	enum axas_backing backing;
+	uint32_t flags;
+	uint64_t page_size_bytes;
+	void *hva;
+	bool locked;
+};
+
+/*
+ * Who shows the memory to the guest (the kvm layer's slots; a recorder in tests). Called with the
+ * address space's writer lock held, before the table changes for map, after it for unmap. `slot`
+ * is a small number, unique among live regions, reused after unmap. Return 0 or a negative errno
+ * with err filled; a failing map leaves the address space as it was.
+ */
+struct axas_mapper {
+	int (*map)(void *ctx, uint32_t slot, uint64_t gpa, uint64_t size_bytes, void *hva,
+		   bool read_only, struct ax_error *err);
+	int (*unmap)(void *ctx, uint32_t slot, uint64_t gpa, uint64_t size_bytes,
+		     struct ax_error *err);
+	void *ctx;
+};
+
+/* gpa_limit: first address past the guest-physical space (1 << phys_bits); 0: 2^52.
+ * mapper may be NULL (no guest sees it); it is copied. The caller owns *ret_as. */
+int axas_create(uint64_t gpa_limit, const struct axas_mapper *mapper, struct axas **ret_as,
+		struct ax_error *err) AX_MUST_CHECK;
+void axas_destroy(struct axas *as); /* NULL is fine; no accessor may be running */
+
+/* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags, -ENOMEM pool or memory
+ * missing, -ENOTSUP flags KVM cannot express. On error nothing has changed. */
+int axas_map(struct axas *as, const struct axas_region_config *config, struct ax_error *err)
+	AX_MUST_CHECK;
+/* Any page-aligned range that lies wholly in mapped regions; may span and split regions. Memory
+ * of ALLOC regions goes back to the host at once. -ENOENT when part of it is not mapped. */
+int axas_unmap(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
+/* Set the guest's access to AXAS_READ or AXAS_RW, splitting regions where needed. Guest and
+ * device writes to a read-only range fail; axas_write_host still works. */
+int axas_protect(struct axas *as, uint64_t gpa, uint64_t size_bytes, uint32_t flags,
+		 struct ax_error *err);
+int axas_clear(struct axas *as, struct ax_error *err); /* unmap everything */
+/* mlock / munlock what lies in the range. */
+int axas_lock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
+int axas_unlock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
+
+/* Copies up to `max` regions, in gpa order; returns how many there are. */
+size_t axas_regions(const struct axas *as, struct axas_region_info *regions, size_t max);
+uint64_t axas_total_bytes(const struct axas *as);
+
+/* ---- access -------------------------------------------------------------------------- */
+
+/* Counted across all accessors; readable at any time (memory reads / writes / faults of O1). */
+struct axas_stats {
+	uint64_t reads, writes, faults;
+};
+void axas_get_stats(const struct axas *as, struct axas_stats *ret_stats);
+
+/* Whole ranges only, spanning adjacent regions: -EFAULT (and nothing copied) when a byte of
+ * gpa..gpa+len-1 is unmapped, wraps, or is read-only for a write. len 0 is 0 for any gpa. */
+int axas_read(const struct axas *as, uint64_t gpa, void *buf, size_t len);
+int axas_write(const struct axas *as, uint64_t gpa, const void *buf, size_t len);
+int axas_write_host(const struct axas *as, uint64_t gpa, const void *buf, size_t len); /* ignores
+											 * AXAS_READ-only */
+int axas_fill(const struct axas *as, uint64_t gpa, uint8_t byte, uint64_t len);
+static inline int axas_zero(const struct axas *as, uint64_t gpa, uint64_t len)
+{
+	return axas_fill(as, gpa, 0, len);
+}
+int axas_copy_within(const struct axas *as, uint64_t dst_gpa, uint64_t src_gpa, uint64_t len);
+
+/* Little-endian guest integers; aligned ones are single accesses (no tearing). */
+int axas_read_u8(const struct axas *as, uint64_t gpa, uint8_t *ret);
+int axas_read_u16(const struct axas *as, uint64_t gpa, uint16_t *ret);
+int axas_read_u32(const struct axas *as, uint64_t gpa, uint32_t *ret);
+int axas_read_u64(const struct axas *as, uint64_t gpa, uint64_t *ret);
+int axas_write_u8(const struct axas *as, uint64_t gpa, uint8_t v);
+int axas_write_u16(const struct axas *as, uint64_t gpa, uint16_t v);
+int axas_write_u32(const struct axas *as, uint64_t gpa, uint32_t v);
+int axas_write_u64(const struct axas *as, uint64_t gpa, uint64_t v);
+
+/*
+ * Host address of a range that is contiguous on the host (lies in one region), or NULL.
+ * `access` is AXAS_READ, AXAS_WRITE or AXAS_RW. Valid until axas_destroy.
+ */
+void *axas_ptr(const struct axas *as, uint64_t gpa, uint64_t len, uint32_t access);
+
+/* Host address of gpa and how many bytes are contiguous from there (the *remaining* bytes of its
+ * region, not the region's size). -EFAULT when unmapped. */
+int axas_translate(const struct axas *as, uint64_t gpa, void **ret_hva, uint64_t *ret_limit);
+
+/* The range as host vectors for readv/writev. Returns the number of vectors, -EFAULT as above,
+ * -E2BIG when it needs more than max. */
+int axas_iovec(const struct axas *as, uint64_t gpa, uint64_t len, uint32_t access,
+	       struct iovec *iov, int max);
+
+/* Read exactly len bytes of a file at `offset` straight into guest memory (boot images). */
+int axas_load_fd(const struct axas *as, uint64_t gpa, int fd, uint64_t offset, uint64_t len,
+		 struct ax_error *err);
+
+/* ---- layout planner ------------------------------------------------------------------ */
+
+/* What an address range is for; used before any slot exists. */
+enum axas_layout_kind {
+	AXAS_LAYOUT_MEMORY,
+	AXAS_LAYOUT_RESERVED,         /* no RAM and no device here (told to the guest) */
+	AXAS_LAYOUT_BOOT_DESCRIPTION, /* tables inside memory: ACPI, FDT, MP, zero page */
+	AXAS_LAYOUT_EMULATED_DEVICE,
+	AXAS_LAYOUT_PASSTHROUGH,
+};
+
+struct axas_layout_range {
+	const char *name; /* static or owned by the caller for the layout's life */
+	enum axas_layout_kind kind;
+	uint64_t gpa;
+	uint64_t size_bytes;
+	uint64_t hpa; /* PASSTHROUGH only: must have the same offset in its page as gpa */
+};
+
+/* Sorted by gpa, free of overlap except BOOT_DESCRIPTION inside MEMORY. Caller-owned storage. */
+#define AXAS_LAYOUT_MAX 128
+struct axas_layout {
+	struct axas_layout_range range[AXAS_LAYOUT_MAX];
+	size_t count;
+};
+
+/* -EINVAL zero length or mismatched page offset, -EOVERFLOW wrap or past 2^52, -EEXIST conflict
+ * (the message names both), -ENOSPC full. Adjacent MEMORY (or PASSTHROUGH with adjacent hpa)
+ * ranges of the same name merge. On error the layout is unchanged. */
+int axas_layout_add(struct axas_layout *layout, const struct axas_layout_range *range,
+		    struct ax_error *err);
+/* First free gap of size_bytes, aligned, within [low, high), touching nothing in the layout. */
+int axas_layout_find_gap(const struct axas_layout *layout, uint64_t low, uint64_t high,
+			 uint64_t size_bytes, uint64_t align, uint64_t *ret_gpa,
+			 struct ax_error *err);
+const char *axas_layout_kind_name(enum axas_layout_kind kind);
+
+#endif

@@ -1,0 +1,282 @@
+/*
+ * base: what every layer above may assume - errors, log, counters, threads,
+ * the event loop and byte sizes. No policy and no knowledge of virtual machines.
+ *
+ * Nothing in this layer (or in any other library layer) prints to a terminal or
+ * ends the process: errors travel up as a negative errno beside a caller-owned
+ * struct ax_error, and log lines go to the sink the program has installed.
+ */
+#ifndef AXVM_BASE_H
+#define AXVM_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* ---- compiler helpers ---------------------------------------------------------------- */
+
+#define AX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define AX_MUST_CHECK        __attribute__((warn_unused_result))
+#define AX_ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
+#define AX_CACHE_LINE        64
+#define ax_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#define AX_KIB (1ULL << 10)
+#define AX_MIB (1ULL << 20)
+#define AX_GIB (1ULL << 30)
+
+/* Scope-bound cleanup: `AX_AUTO_CLOSE int fd = -1;`, `AX_AUTO_FREE char *s = NULL;` */
+void ax_cleanup_close(int *fd);
+void ax_cleanup_free(void *ptr_to_ptr);
+#define AX_AUTO_CLOSE __attribute__((cleanup(ax_cleanup_close)))
+#define AX_AUTO_FREE  __attribute__((cleanup(ax_cleanup_free)))
+
+/* true when a + b, as unsigned 64-bit numbers, wraps; *ret_sum is set only when it does not. */
+static inline bool ax_add_overflows(uint64_t a, uint64_t b, uint64_t *ret_sum)
+{
+	uint64_t sum;
+	if (__builtin_add_overflow(a, b, &sum))
+		return true;
+	*ret_sum = sum;
+	return false;
+}
+
+static inline bool ax_is_power_of_two(uint64_t v)
+{
+	return v && !(v & (v - 1));
+}
+
+/* `align` is a power of two; ax_align_up wraps to 0 when v is within align of 2^64. */
+static inline uint64_t ax_align_down(uint64_t v, uint64_t align)
+{
+	return v & ~(align - 1);
+}
+
+static inline uint64_t ax_align_up(uint64_t v, uint64_t align)
+{
+	return (v + align - 1) & ~(align - 1);
+}
+
+/* ---- errors -------------------------------------------------------------------------- */
+
+/*
+ * How bad it is. Severity drives behaviour: anything below CRITICAL leaves the VM usable
+ * (ax_error_is_recoverable), CRITICAL and above stops it (ax_error_requires_shutdown).
+ */
+enum ax_severity {
+	AX_SEVERITY_INFO,
+	AX_SEVERITY_WARNING,
+	AX_SEVERITY_ERROR,
+	AX_SEVERITY_CRITICAL,
+	AX_SEVERITY_FATAL,
+};
+
+/*
+ * What went wrong. One const row per kind in src/base/error.c gives its name, severity and the
+ * exit status a program should end with; nothing else in the tree decides those.
+ */
+enum ax_error_kind {
+	AX_ERROR_NONE = 0,
+	/* Fatal: this host cannot run any VM. */
+	AX_ERROR_KVM_ABSENT,         /* no /dev/kvm */
+	AX_ERROR_KVM_PERMISSION,     /* /dev/kvm is there but may not be opened */
+	AX_ERROR_KVM_INIT,           /* opening or asking /dev/kvm failed otherwise */
+	AX_ERROR_KVM_VERSION,        /* KVM_GET_API_VERSION is not 12 */
+	AX_ERROR_MISSING_CAPABILITY, /* a required KVM_CAP_* is missing */
+	AX_ERROR_HARDWARE_FAILURE,   /* KVM_EXIT_FAIL_ENTRY and its like */
+	AX_ERROR_PROFILE_REFUSED,    /* the chosen profile refuses this host */
+	/* Critical: this VM cannot go on. */
+	AX_ERROR_VM_CREATION,
+	AX_ERROR_VCPU_CREATION,
+	AX_ERROR_MEMORY_ALLOCATION,
+	AX_ERROR_MEMORY_SETUP,
+	AX_ERROR_BOOT_STATE, /* entering the CPU's boot mode failed (long mode, ...) */
+	AX_ERROR_THREAD,     /* a thread could not be started, pinned or joined */
+	AX_ERROR_INTERNAL_EXIT, /* KVM_EXIT_INTERNAL_ERROR */
+	/* Error: this operation failed, the VM is as it was. */
+	AX_ERROR_INVALID_STATE,
+	AX_ERROR_TIMEOUT,
+	AX_ERROR_MAX_ITERATIONS,
+	AX_ERROR_VCPU_RUNTIME,
+	AX_ERROR_MEMORY_ACCESS,
+	AX_ERROR_MEMORY_ALIGNMENT,
+	AX_ERROR_ALREADY_EXISTS, /* overlap of ranges, lines, names */
+	AX_ERROR_NOT_FOUND,
+	AX_ERROR_CPUID_SETUP,
+	AX_ERROR_REGISTER_ACCESS,
+	AX_ERROR_BOOT_IMAGE, /* kernel, initrd, command line: missing, malformed, too large */
+	AX_ERROR_DISK,
+	AX_ERROR_DEVICE,
+	AX_ERROR_IO,
+	AX_ERROR_NO_MEMORY, /* our own heap */
+	AX_ERROR_INTERNAL,
+	/* Warning: the request was wrong or can be done without. */
+	AX_ERROR_CONFIGURATION,
+	AX_ERROR_USAGE,
+	AX_ERROR_UNSUPPORTED,
+	AX_ERROR_IRQ_INJECTION,
+	/* Info. */
+	AX_ERROR_DEVICE_NOT_FOUND,
+	AX_ERROR_KIND_COUNT
+};
+
+/*
+ * Owned by the caller, usually on the stack, zero-initialised (`struct ax_error err = {0};`).
+ * Filled only when a function returns a negative errno. All functions accept err == NULL.
+ */
+struct ax_error {
+	enum ax_error_kind kind;
+	enum ax_severity severity;
+	int sys_errno;     /* positive errno, 0 when none applies */
+	char message[512]; /* one sentence with the offending values, no trailing newline */
+	char hint[384];    /* what the user can do about it; may be empty */
+};
+
+/* Fill err (severity from the kind's row) and return -sys_errno, or -EINVAL when that is 0. */
+int ax_error_set(struct ax_error *err, enum ax_error_kind kind, int sys_errno, const char *fmt, ...)
+	AX_PRINTF(4, 5);
+/* Set the hint of an already filled error. Returns the error's negative errno (-EINVAL if none). */
+int ax_error_hint(struct ax_error *err, const char *fmt, ...) AX_PRINTF(2, 3);
+/* Put "context: " in front of the message while unwinding. Returns as ax_error_hint. */
+int ax_error_context(struct ax_error *err, const char *fmt, ...) AX_PRINTF(2, 3);
+
+const char *ax_error_kind_name(enum ax_error_kind kind); /* "KvmVersion"; never NULL */
+enum ax_severity ax_error_kind_severity(enum ax_error_kind kind);
+int ax_error_kind_exit_status(enum ax_error_kind kind); /* 1..125, see axvm(1) EXIT STATUS */
+const char *ax_severity_name(enum ax_severity severity);
+
+static inline bool ax_error_is_recoverable(const struct ax_error *err)
+{
+	return err->severity < AX_SEVERITY_CRITICAL;
+}
+
+static inline bool ax_error_requires_shutdown(const struct ax_error *err)
+{
+	return err->severity >= AX_SEVERITY_CRITICAL;
+}
+
+/* ---- log ----------------------------------------------------------------------------- */
+
+enum ax_log_level { AX_LOG_ERROR, AX_LOG_WARN, AX_LOG_INFO, AX_LOG_DEBUG, AX_LOG_TRACE };
+
+/* Called from any thread, one call per line, without a trailing newline in `line`. */
+typedef void ax_log_sink_fn(void *ctx, enum ax_log_level level, const char *layer,
+			    const char *line);
+
+/* The sink is the process's one mutable global. NULL (the default) drops every line. */
+void ax_log_set_sink(ax_log_sink_fn *sink, void *ctx);
+void ax_log_set_level(enum ax_log_level level); /* default AX_LOG_WARN */
+bool ax_log_enabled(enum ax_log_level level);
+void ax_log(enum ax_log_level level, const char *layer, const char *fmt, ...) AX_PRINTF(3, 4);
+
+/*
+ * For lines a guest can cause: at most `burst` lines per second, the number dropped is told with
+ * the next line that passes. Zero-initialise with AX_RATELIMIT_INIT; any thread.
+ */
+struct ax_ratelimit {
+	uint32_t burst;
+	_Atomic uint64_t window_start_ns;
+	_Atomic uint32_t in_window;
+	_Atomic uint64_t dropped;
+};
+#define AX_RATELIMIT_INIT { .burst = 5 }
+void ax_log_limited(struct ax_ratelimit *limit, enum ax_log_level level, const char *layer,
+		    const char *fmt, ...) AX_PRINTF(4, 5);
+
+/* ---- counters ------------------------------------------------------------------------ */
+
+/* One writer thread, any number of readers: an add is a plain load and store, never a lock. */
+struct ax_counter {
+	_Atomic uint64_t value;
+};
+
+static inline void ax_counter_add(struct ax_counter *c, uint64_t n)
+{
+	uint64_t v = atomic_load_explicit(&c->value, memory_order_relaxed);
+	atomic_store_explicit(&c->value, v + n, memory_order_relaxed);
+}
+
+static inline uint64_t ax_counter_read(const struct ax_counter *c)
+{
+	return atomic_load_explicit(&c->value, memory_order_relaxed);
+}
+
+uint64_t ax_clock_ns(void); /* CLOCK_MONOTONIC */
+
+/* ---- sizes --------------------------------------------------------------------------- */
+
+/*
+ * "512M", "1G", "4096", "2MiB" -> bytes; binary units K, M, G, T with optional "iB" or "B", any
+ * case; a bare number counts `default_unit` bytes. -EINVAL for anything else, -ERANGE past 2^64.
+ */
+int ax_parse_size(const char *text, uint64_t default_unit, uint64_t *ret_bytes);
+/* Shortest exact form: "512M", "1536K", "17". buf holds at least 24 bytes. Returns buf. */
+char *ax_format_size(uint64_t bytes, char *buf, size_t buf_size);
+
+/* ---- files --------------------------------------------------------------------------- */
+
+/* Read or write all of len at offset, restarting on EINTR and short transfers.
+ * -ENODATA when the file ends early, otherwise a negative errno. */
+int ax_pread_full(int fd, void *buf, size_t len, uint64_t offset);
+int ax_pwrite_full(int fd, const void *buf, size_t len, uint64_t offset);
+
+/* ---- threads ------------------------------------------------------------------------- */
+
+struct ax_thread; /* opaque; created by start, freed by join */
+
+struct ax_thread_config {
+	const char *name;  /* as `ps -L` shows it; cut to 15 bytes */
+	const int *cpus;   /* host CPUs the thread may run on; NULL: wherever its creator may */
+	size_t cpu_count;
+	size_t stack_bytes; /* 0: 256 KiB */
+};
+
+/* Affinity is set before fn runs. All signals but the kick signal are blocked in the thread.
+ * On success the caller owns *ret_thread and ends it with ax_thread_join. */
+int ax_thread_start(const struct ax_thread_config *config, void (*fn)(void *arg), void *arg,
+		    struct ax_thread **ret_thread, struct ax_error *err) AX_MUST_CHECK;
+void ax_thread_join(struct ax_thread *thread); /* NULL is fine */
+pid_t ax_thread_tid(const struct ax_thread *thread);
+
+/*
+ * Interrupt a thread's blocking system call (the KVM_RUN kick). The signal is SIGRTMIN+1 with an
+ * empty handler, installed once by the first ax_thread_start. Safe from any thread while the
+ * target has not been joined.
+ */
+void ax_thread_kick(struct ax_thread *thread);
+
+/* ---- event loop ---------------------------------------------------------------------- */
+
+/*
+ * One loop belongs to one thread (control, io N), which calls ax_loop_run. add/remove/arm are
+ * called from that thread or while the loop is not running; post and stop from any thread.
+ */
+struct ax_loop;
+struct ax_event; /* a registered fd or timer, owned by the loop until removed */
+
+/* `events` are EPOLLIN | EPOLLOUT | EPOLLHUP ... as reported. */
+typedef void ax_event_fn(void *ctx, int fd, uint32_t events);
+
+int ax_loop_create(struct ax_loop **ret_loop, struct ax_error *err) AX_MUST_CHECK;
+void ax_loop_destroy(struct ax_loop *loop); /* NULL is fine; removes what is still registered */
+
+int ax_loop_add_fd(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn, void *ctx,
+		   struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
+int ax_loop_modify_fd(struct ax_event *event, uint32_t events);
+void ax_loop_remove(struct ax_event *event); /* NULL is fine; safe inside a callback */
+
+/* A timer counts down on CLOCK_MONOTONIC; interval 0 is one shot. fn gets fd = -1, events = 0. */
+int ax_loop_add_timer(struct ax_loop *loop, uint64_t delay_ns, uint64_t interval_ns,
+		      ax_event_fn *fn, void *ctx, struct ax_event **ret_event,
+		      struct ax_error *err) AX_MUST_CHECK;
+
+/* Run fn(arg) on the loop's thread soon; every accepted post runs before ax_loop_run returns. */
+int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg);
+int ax_loop_run(struct ax_loop *loop, struct ax_error *err); /* until ax_loop_stop */
+void ax_loop_stop(struct ax_loop *loop);
+uint64_t ax_loop_wakeups(const struct ax_loop *loop); /* times the loop's wait returned */
+
+#endif
