@@ -30,17 +30,18 @@ qemu_command() {
 		model="IvyBridge,vendor=AuthenticAMD,family=6,model=62,stepping=4"
 		model+=",model-id=Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz,+svm,+npt,+svme-addr-chk,+vgif,+pdpe1gb"
 		local half=$((memory / 2))
-		qemu+=(-M q35 -cpu "$model" -smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
+		qemu+=(-M q35 -cpu "$model$cpu_features" -smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
 			-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=${half}M"
 			-numa node,nodeid=0,memdev=m0 -numa node,nodeid=1,memdev=m1
 			-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa dist,src=0,dst=1,val=21)
 	else
-		qemu+=(-M "microvm,rtc=on" -cpu "max,+svm,+pdpe1gb" -smp "$cpus")
+		# TCG does not intercept XSETBV, so KVM would lose the guest's XCR0.
+		model="max,+svm,+pdpe1gb,-xsave,-avx,-avx2,-fma,-f16c,-pku,-mpx"
+		qemu+=(-M "microvm,rtc=on" -cpu "$model$cpu_features" -smp "$cpus")
 	fi
 	[ "$icount" = no ] || qemu+=(-icount "shift=3,sleep=off" -seed 1 -rtc "base=2026-01-01T00:00:00,clock=vm")
 	append="console=ttyS0 panic=-1 reboot=t tsc=reliable tsc_early_khz=$(tsc_khz) no_timer_check"
-	append+=" mitigations=off nokaslr random.trust_cpu=on quiet"
-	[ "$numa" = yes ] || append+=" pci=off"
+	append+=" mitigations=off nokaslr random.trust_cpu=on quiet loglevel=3"
 	# A lab that hangs shows as a soft lockup long before the timeout.
 	[ "$cpus" -eq 1 ] || append+=" softlockup_panic=1"
 	qemu+=(-kernel "$kdir/vmlinuz" -initrd "$initrd" -append "$append $extra_append")
@@ -74,7 +75,7 @@ run_once() {
 	local log=$SCRATCH/console fifo=$SCRATCH/fifo status=0 reader
 	rm -f "$fifo"
 	mkfifo "$fifo"
-	sed -u 's/\r$//' <"$fifo" | tee "$log" &
+	sed -u -e 's/\r$//' -e '/^LAB rc=[0-9]*$/,${/^LAB rc=/!d}' <"$fifo" | tee "$log" &
 	reader=$!
 	timeout --foreground -k 5 "$timeout" "${qemu[@]}" -serial stdio \
 		</dev/null >"$fifo" 2>"$SCRATCH/qemu.err" &

@@ -127,5 +127,5 @@ finish_payload() {
 	touch "$payload/.lab/on-disk"
 	(cd "$payload" && cpio --quiet -idm --no-preserve-owner <"$base")
 	mke2fs -q -t ext4 -m 0 -O ^has_journal -E root_owner=0:0 -d "$payload" \
-		"$disk" "$((size * 5 / 4 + 256))M" 2>"$SCRATCH/mke2fs.log" || die "mke2fs: $(tail -1 "$SCRATCH/mke2fs.log")"
+		"$disk" "$((size * 5 / 4 + 256))M" >"$SCRATCH/mke2fs.log" 2>&1 || die "mke2fs: $(tail -1 "$SCRATCH/mke2fs.log")"
 }
