@@ -1,0 +1,310 @@
+/*
+ * virtio: paravirtual devices inside the axdevice layer - the split virtqueue with every check on
+ * what a guest writes, the device classes, and the transport that shows them to the guest.
+ * "Spec" is VIRTIO 1.2 (OASIS CS01); section numbers refer to it.
+ *
+ *      driver (guest, vCPU threads)              device (AxVM, I/O loop thread)
+ *
+ *   1 fills descriptors        desc table      5 copies each descriptor once, checks it,
+ *     [addr len flags next] <--------------->    turns the chain into an iovec array
+ *   2 avail.ring[i] = head     avail ring      4 reads avail.idx: how many heads are new
+ *     avail.idx = i + 1     ---------------->
+ *   3 reads avail_event / NO_NOTIFY, kicks  --- doorbell eventfd -->  wakes the I/O loop
+ *                              used ring       6 used.ring[j] = {head, bytes written}
+ *     consumes the buffers  <----------------  7 used.idx = j + n, once per batch
+ *   9 interrupt handler     <---- line ------  8 reads used_event / NO_INTERRUPT, interrupts
+ *
+ * Ring rules (Spec 2.7), which this layer keeps so that devices need not know them:
+ *
+ * - All three areas belong to the guest and may change at any moment. Nothing in them is read
+ *   twice: a descriptor is copied, the copy is checked, the copy is used.
+ * - Ring addresses, size and features are latched when the driver sets DRIVER_OK; what it writes
+ *   into the registers later has no effect until the next reset. Rings lie wholly in writable
+ *   guest memory, contiguous on the host, aligned 16 / 2 / 4, and do not overlap (2.7, 4.2.2.2).
+ * - Indices are 16-bit and free-running; entry i of a ring is slot i mod size. More new heads than
+ *   the queue has slots is a violation (2.7.13.3 would overwrite unconsumed entries).
+ * - A chain has at most `size` descriptors and 2^32 bytes (2.7.5.3.1, 2.7.5.2); all readable
+ *   descriptors stand before the first writable one (2.7.4.2). INDIRECT needs the negotiated
+ *   feature, excludes NEXT, does not nest, and its table is a multiple of 16 bytes, not empty
+ *   (2.7.5.3). The WRITE flag of an INDIRECT descriptor is ignored (2.7.5.3.2).
+ * - A descriptor of zero bytes is accepted and carries nothing: the split ring does not forbid it,
+ *   and message framing must not matter (2.7.4). Its address is not looked at.
+ * - Who violates a rule gets DEVICE_NEEDS_RESET and a configuration interrupt (2.1.2); the device
+ *   then touches no ring until the driver resets it. The violation has a type (enum axvq_error),
+ *   is counted, and is logged with a limit. Nothing else in the VM or on the host is affected.
+ * - Entries are put into the used ring as requests end, and shown to the driver in one store of
+ *   used.idx per batch. A full fence stands between that store and the read of used_event or
+ *   NO_INTERRUPT (2.7.7.2, 2.7.10), and between enabling kicks and re-reading avail.idx
+ * (2.7.13.4.1).
+ *
+ * Threads: registers are reached from any vCPU. Everything about rings happens on the loop of
+ * axdev_services.io_loop ("I/O thread"), except between a reset and DRIVER_OK, when the I/O thread
+ * is kept out and the vCPU that writes the status register does the work. No function here blocks,
+ * with one exception: a status write of 0 (and stopping a queue) returns only after the I/O thread
+ * has left the device, because a driver may reuse its memory after that write (2.4.2).
+ */
+#ifndef AXVM_VIRTIO_H
+#define AXVM_VIRTIO_H
+
+#include <axvm/axdevice.h>
+#include <linux/virtio_ring.h>
+
+/* ---- split virtqueue ------------------------------------------------------------------------- */
+
+enum axvq_error {
+	AXVQ_OK,
+	/* found when the queue is set up */
+	AXVQ_SIZE,         /* 0, not a power of two, or more than the device offers */
+	AXVQ_ALIGNMENT,    /* descriptor table 16, avail ring 2, used ring 4 */
+	AXVQ_RING_OUTSIDE, /* a ring wraps, or is not contiguous memory of the right access */
+	AXVQ_RING_OVERLAP,
+	/* found while taking a chain */
+	AXVQ_AVAIL_JUMP, /* more new heads than the queue has slots */
+	AXVQ_HEAD,       /* head >= size */
+	AXVQ_NEXT,       /* next >= size, or >= the entries of an indirect table */
+	AXVQ_LENGTH,     /* more descriptors than the queue size: a loop; or more than 2^32 bytes */
+	AXVQ_INDIRECT_FEATURE,
+	AXVQ_INDIRECT_NESTED,
+	AXVQ_INDIRECT_NEXT,
+	AXVQ_INDIRECT_LENGTH,
+	AXVQ_INDIRECT_OUTSIDE,
+	AXVQ_ADDRESS,  /* a buffer wraps, touches unmapped memory, or is read-only and writable */
+	AXVQ_ORDER,    /* readable after writable */
+	AXVQ_SEGMENTS, /* the chain needs more iovecs than the device has */
+	/* found by the device */
+	AXVQ_PROTOCOL, /* the buffers cannot hold even the device's answer */
+	AXVQ_ERROR_COUNT
+};
+const char *axvq_error_name(enum axvq_error error); /* "avail-jump"; never NULL */
+
+/* What a driver has programmed; guest addresses and entries, not yet checked. */
+struct axvq_setup {
+	uint64_t desc_gpa;
+	uint64_t avail_gpa; /* "driver area" */
+	uint64_t used_gpa;  /* "device area" */
+	uint32_t size;      /* entries, as written: wider than legal so that nothing is cut off */
+};
+
+/*
+ * One queue, embedded in its owner and touched by one thread at a time. Zero-initialised it is
+ * inactive, and pop finds nothing. Fields are read-only for everyone but the functions below.
+ */
+struct axvq {
+	const struct axas *memory; /* not owned */
+	const struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint32_t size; /* entries; 0: inactive */
+	bool event_idx;
+	bool indirect;
+	uint16_t next_avail;    /* the entry pop takes next */
+	uint16_t seen_avail;    /* avail.idx as last read */
+	uint16_t next_used;     /* where push puts its entry */
+	uint16_t shown_used;    /* used.idx as last published */
+	enum axvq_error broken; /* once set, pop and publish do nothing until the next start */
+};
+
+/* A chain in host terms: `readable` vectors for the device to read, then `writable` to write. */
+struct axvq_chain {
+	struct iovec *iov; /* the caller's array */
+	uint32_t readable;
+	uint32_t writable;
+	uint64_t readable_bytes;
+	uint64_t writable_bytes;
+	uint16_t head; /* give this to push */
+};
+
+/*
+ * Check and latch. `features` are the negotiated ones. -EPROTO and *ret_why for what the driver
+ * did wrong (vq is then inactive), 0 otherwise. Both indices start at 0.
+ */
+int axvq_start(struct axvq *vq, const struct axas *memory, const struct axvq_setup *setup,
+	       uint32_t max_size, uint64_t features, enum axvq_error *ret_why);
+void axvq_stop(struct axvq *vq); /* back to inactive */
+
+/*
+ * Take the next chain. 1: *ret_chain is filled, its vectors are in iov[0..iov_max-1] and stay valid
+ * memory until axas_destroy. 0: nothing new. -EPROTO: vq->broken says why, now and for every later
+ * call. Never allocates; does at most 2 * size steps.
+ */
+int axvq_pop(struct axvq *vq, struct iovec *iov, unsigned iov_max, struct axvq_chain *ret_chain);
+/* Give a chain back with the bytes written into it; the driver sees it after publish. Any order. */
+void axvq_push(struct axvq *vq, uint16_t head, uint32_t written_bytes);
+/* Show everything pushed since the last publish. true: the driver wants an interrupt now. */
+bool axvq_publish(struct axvq *vq);
+/* Ask the driver not to kick (a hint) while the queue is being drained. */
+void axvq_disable_kicks(struct axvq *vq);
+/* Ask for a kick with the next chain. true: chains came in meanwhile, drain again. */
+bool axvq_enable_kicks(struct axvq *vq);
+
+/* ---- device classes -------------------------------------------------------------------------- */
+
+#define AXVIRTIO_MAX_QUEUES     64
+#define AXVIRTIO_MAX_QUEUE_SIZE 1024
+
+struct axvirtio;
+struct axvirtio_core; /* status, features, queues, eventfds: transport-neutral, opaque */
+
+/* The I/O thread is out of the device while activate and reset run (on a vCPU's thread). */
+struct axvirtio_ops {
+	/* DRIVER_OK, with features negotiated and queues checked. May be NULL. A negative errno
+	 * makes the device ask for a reset. */
+	int (*activate)(struct axvirtio *device, uint64_t features);
+	/* Forget the driver. Nothing is in flight. May be NULL. */
+	void (*reset)(struct axvirtio *device);
+	/* I/O thread: chains may wait in queue `index`. Usually calls axvirtio_serve. */
+	void (*handle_queue)(struct axvirtio *device, unsigned index);
+	/* The driver wrote `width` bytes at `offset`, all inside the config space. NULL: config is
+	 * read-only and writes are ignored. Called with the config lock held. */
+	void (*write_config)(struct axvirtio *device, uint32_t offset, const uint8_t *bytes,
+			     unsigned width);
+	void (*destroy)(struct axvirtio *device);
+};
+
+/* Embedded as first member by a device, which fills everything above `core` before binding. */
+struct axvirtio {
+	const struct axvirtio_ops *ops;
+	const char *class_name;     /* "virtio-blk"; static */
+	uint32_t device_id;         /* VIRTIO_ID_* */
+	uint64_t features;          /* device bits; VERSION_1, INDIRECT_DESC and EVENT_IDX are
+				     * offered for every device without being listed here */
+	unsigned queue_count;       /* 1..AXVIRTIO_MAX_QUEUES */
+	const uint16_t *queue_max;  /* entries per queue, powers of two, <= MAX_QUEUE_SIZE */
+	void *config;               /* the device's config space, little-endian; may be NULL */
+	uint32_t config_size;       /* bytes */
+	struct axvirtio_core *core; /* NULL until a transport has bound the device */
+};
+
+/* --- for devices, on the I/O thread, inside handle_queue (or a completion, see hold) --- */
+
+/* As axvq_pop, and a violation has already put the device into DEVICE_NEEDS_RESET. Also finds
+ * nothing while a reset or suspend is waiting, so that a batch ends early then. */
+int axvirtio_pop(struct axvirtio *device, unsigned index, struct iovec *iov, unsigned iov_max,
+		 struct axvq_chain *ret_chain);
+/* As axvq_push; counts one request of `bytes` moved. */
+void axvirtio_push(struct axvirtio *device, unsigned index, uint16_t head, uint32_t written_bytes,
+		   uint64_t bytes);
+/* As axvq_publish; interrupts the guest when it wants that. */
+void axvirtio_publish(struct axvirtio *device, unsigned index);
+/* The guest broke the protocol in a way that the device cannot answer in its own terms. */
+void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why);
+
+/*
+ * Drain a queue: call `one` until it returns 0 (empty) or less (failed), publish once, take kicks
+ * again. At most one queue size of chains per call; when more wait, the queue kicks itself so that
+ * other devices of the same loop get their turn.
+ */
+void axvirtio_serve(struct axvirtio *device, unsigned index,
+		    int (*one)(struct axvirtio *device, unsigned index));
+
+/* For requests that end after handle_queue has returned (asynchronous I/O): one hold per request,
+ * taken inside handle_queue; a reset waits until all are released. I/O thread. */
+void axvirtio_hold(struct axvirtio *device);
+void axvirtio_release(struct axvirtio *device);
+
+/* Change the config space and tell the driver (generation, configuration interrupt). Any thread. */
+void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void *bytes,
+			    uint32_t len);
+
+/* --- for whoever owns the device --- */
+
+/* Serve, on the calling thread, all queues that were kicked. Only for devices that were created
+ * with io_loop == NULL (tests, fuzzing, single-threaded monitors). */
+void axvirtio_poll(struct axvirtio *device);
+/* A device that no transport has taken yet. NULL is fine. */
+void axvirtio_destroy(struct axvirtio *device);
+
+#define AXVIRTIO_BATCH_BUCKETS 8
+struct axvirtio_stats {
+	uint64_t kicks;                 /* wake-ups of the I/O thread by a doorbell */
+	uint64_t requests;              /* chains given back */
+	uint64_t bytes;                 /* payload moved */
+	uint64_t interrupts;            /* sent for queues */
+	uint64_t interrupts_suppressed; /* published batches the driver wanted none for */
+	uint64_t config_interrupts;
+	uint64_t batches;                            /* publishes that showed something */
+	uint64_t batch_size[AXVIRTIO_BATCH_BUCKETS]; /* 1, 2-3, 4-7 ... 128 and more requests */
+	uint64_t resets;                             /* by the driver */
+	uint64_t malformed;                          /* violations of all types */
+	uint64_t malformed_by[AXVQ_ERROR_COUNT];
+	uint64_t bad_register_writes; /* out of order, out of range or out of place: ignored */
+	enum axvq_error last_error;   /* the latest violation */
+};
+
+/* ---- virtio-mmio transport (Spec 4.2, version 2) ------------------------------------------------
+ */
+
+#define AXVIRTIO_MMIO_SIZE 4096U
+#define AXVIRTIO_VENDOR_ID 0x4d565841U /* "AXVM" in memory order; virtio does not assign these */
+
+/* Where a device stands in the guest; the owner of the machine model chooses. */
+struct axvirtio_place {
+	uint64_t gpa; /* multiple of AXVIRTIO_MMIO_SIZE, outside RAM */
+	uint32_t gsi; /* edge triggered, not shared */
+};
+
+/*
+ * Put `device` behind a 4 KiB register window, with one doorbell per queue and one interrupt line.
+ * Takes ownership of device on success; on failure it stays the caller's and may be tried again.
+ * services->memory and irqs are needed; io_loop must not be running yet, or be this thread's.
+ * -EEXIST line taken, -EINVAL bad place or device, -ENOMEM, or what a doorbell gave.
+ */
+int axvirtio_mmio_create(const char *name, uint64_t gpa, uint32_t gsi, struct axvirtio *device,
+			 const struct axdev_services *services, struct axdev **ret_dev,
+			 struct ax_error *err) AX_MUST_CHECK;
+
+/* What an owner tells the guest about a device (ACPI, device tree, command line). */
+struct axvirtio_mmio_info {
+	uint64_t gpa;
+	uint64_t size_bytes;
+	uint32_t gsi;
+	uint32_t device_id;
+};
+/* -ENODEV when dev is not one of this transport's. Any thread. */
+int axvirtio_mmio_get_info(const struct axdev *dev, struct axvirtio_mmio_info *ret_info);
+int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats);
+
+/* ---- virtio-blk: class "virtio-blk", type 0xE1 (Spec 5.2) --------------------------------------
+ */
+
+#define AXVIRTIO_BLK_TYPE         0xE1U
+#define AXVIRTIO_BLK_SECTOR_BYTES 512U
+#define AXVIRTIO_BLK_SERIAL_BYTES 20U /* not terminated when full (5.2.6) */
+
+/*
+ * A raw file or block device; the content is never looked at to guess a format. Its size at
+ * creation, rounded down to whole sectors with a warning, is the capacity; less than a sector is
+ * refused. A writable image is locked exclusively, a read-only one shared (OFD locks, advisory),
+ * for the life of the device: -EBUSY "in use by another process".
+ */
+struct axvirtio_blk_config {
+	struct axvirtio_place place;
+	const char *path; /* opened here when fd < 0 */
+	int fd;           /* >= 0: duplicated, path is then only a name for messages */
+	bool read_only;
+	bool direct;        /* O_DIRECT: past the host's page cache; for fd, set by its opener */
+	const char *serial; /* what GET_ID answers, cut to 20 bytes; NULL: the device's name */
+};
+extern const struct axdev_class axvirtio_blk_class;
+
+/* The device alone, for another transport or for tests; `place` is not used. */
+int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *config,
+			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
+
+/* ---- virtio-rng: class "virtio-rng", type 0xE4 (Spec 5.4) ---------------------------------------
+ */
+
+#define AXVIRTIO_RNG_TYPE      0xE4U
+#define AXVIRTIO_RNG_MAX_BYTES 65536U /* per request, whatever the guest asks for */
+
+struct axvirtio_rng_config {
+	struct axvirtio_place place;
+	const char *path; /* source of bytes, opened here; NULL and fd < 0: getrandom(2) */
+	int fd;           /* >= 0: duplicated; wins over path. 0 is a file: set -1 when unused */
+};
+extern const struct axdev_class axvirtio_rng_class;
+
+int axvirtio_rng_create(const char *name, const struct axvirtio_rng_config *config,
+			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
+
+#endif
