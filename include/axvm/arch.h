@@ -27,7 +27,7 @@ enum axarch_irq_mode {
 
 /* What guest CPUs look like; filled from the profile by axvm. */
 struct axarch_cpu_policy {
-	bool mask_paravirt;   /* hide the KVM leaves (bare payloads on partial KVMs) */
+	bool mask_paravirt;               /* hide the KVM leaves (bare payloads on partial KVMs) */
 	uint32_t sockets, cores, threads; /* 0: one socket, vcpu_count cores, 1 thread */
 };
 
@@ -38,8 +38,8 @@ struct axarch_vm_config {
 	const uint32_t *hardware_ids; /* vcpu_count ids the guest reads; NULL: 0, 1, 2 ... */
 	uint64_t memory_bytes;
 	enum axarch_irq_mode irq_mode;
-	bool acpi;     /* describe the machine by ACPI (where the architecture has it) */
-	bool mp_table; /* x86: also by an MP table, for acpi=off */
+	bool acpi;       /* describe the machine by ACPI (where the architecture has it) */
+	bool mp_table;   /* x86: also by an MP table, for acpi=off */
 	bool legacy_pit; /* x86: a PIT in KVM */
 	struct axarch_cpu_policy cpu;
 	const char *kvm_device; /* NULL: /dev/kvm */
@@ -114,10 +114,10 @@ struct axarch_platform {
 
 /* One answer of probe, printed by `axvm doctor` and `axvm selftest`. */
 struct axarch_fact {
-	const char *name;  /* "KVM_CAP_IRQFD", "vmx/svm" */
+	const char *name; /* "KVM_CAP_IRQFD", "vmx/svm" */
 	bool required;
-	int value;         /* 0: absent */
-	const char *what;  /* what AxVM uses it for */
+	int value;        /* 0: absent */
+	const char *what; /* what AxVM uses it for */
 };
 
 /*
@@ -157,9 +157,8 @@ struct axarch {
 			       struct ax_error *err);
 
 	/* The vCPU's ops and its impl (owned by the caller until given to axvcpu_create). */
-	int (*vcpu_create)(struct axarch_vm *vm, uint32_t index,
-			   const struct axvcpu_ops **ret_ops, void **ret_impl,
-			   struct ax_error *err);
+	int (*vcpu_create)(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
+			   void **ret_impl, struct ax_error *err);
 
 	/* Put images and tables into memory and remember the start state, which the vCPUs' setup
 	 * hook loads. Called once per boot, before axvcpu_setup. */
@@ -181,8 +180,8 @@ enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
 
 /* One explicit array in src/arch/registry.c: an architecture is a directory and one line. */
 extern const struct axarch axarch_generic;
-const struct axarch *axarch_native(void);                  /* this machine's; never NULL */
-const struct axarch *axarch_by_name(const char *name);     /* NULL: unknown */
-const struct axarch *axarch_at(size_t index);              /* NULL past the end */
+const struct axarch *axarch_native(void);              /* this machine's; never NULL */
+const struct axarch *axarch_by_name(const char *name); /* NULL: unknown */
+const struct axarch *axarch_at(size_t index);          /* NULL past the end */
 
 #endif

@@ -31,7 +31,8 @@ enum axas_map_type {
 enum axas_backing {
 	AXAS_BACKING_ANON,       /* memfd, 4 KiB pages */
 	AXAS_BACKING_THP,        /* memfd or anonymous with MADV_HUGEPAGE: a hint, never an error */
-	AXAS_BACKING_HUGETLB_2M, /* from the pool; a pool that is too small is an error at map time */
+	AXAS_BACKING_HUGETLB_2M, /* from the pool; a pool that is too small is an error at map time
+				  */
 	AXAS_BACKING_HUGETLB_1G,
 	AXAS_BACKING_FILE, /* config.path, or config.fd when it is >= 0 */
 };
@@ -97,8 +98,8 @@ void axas_destroy(struct axas *as); /* NULL is fine; no accessor may be running 
 
 /* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags, -ENOMEM pool or memory
  * missing, -ENOTSUP flags KVM cannot express. On error nothing has changed. */
-int axas_map(struct axas *as, const struct axas_region_config *config, struct ax_error *err)
-	AX_MUST_CHECK;
+int axas_map(struct axas *as, const struct axas_region_config *config,
+	     struct ax_error *err) AX_MUST_CHECK;
 /* Any page-aligned range that lies wholly in mapped regions; may span and split regions. Memory
  * of ALLOC regions goes back to the host at once. -ENOENT when part of it is not mapped. */
 int axas_unmap(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
@@ -127,8 +128,9 @@ void axas_get_stats(const struct axas *as, struct axas_stats *ret_stats);
  * gpa..gpa+len-1 is unmapped, wraps, or is read-only for a write. len 0 is 0 for any gpa. */
 int axas_read(const struct axas *as, uint64_t gpa, void *buf, size_t len);
 int axas_write(const struct axas *as, uint64_t gpa, const void *buf, size_t len);
-int axas_write_host(const struct axas *as, uint64_t gpa, const void *buf, size_t len); /* ignores
-											 * AXAS_READ-only */
+int axas_write_host(const struct axas *as, uint64_t gpa, const void *buf,
+		    size_t len); /* ignores
+				  * AXAS_READ-only */
 int axas_fill(const struct axas *as, uint64_t gpa, uint8_t byte, uint64_t len);
 static inline int axas_zero(const struct axas *as, uint64_t gpa, uint64_t len)
 {

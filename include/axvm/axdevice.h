@@ -29,11 +29,11 @@ struct axdev_resource {
 
 struct axdev_access {
 	enum axdev_space space;
-	uint64_t offset;   /* from the start of the resource that was hit */
-	uint8_t resource;  /* which of the device's resources */
-	uint8_t width;     /* bytes: 1, 2, 4, 8 */
+	uint64_t offset;  /* from the start of the resource that was hit */
+	uint8_t resource; /* which of the device's resources */
+	uint8_t width;    /* bytes: 1, 2, 4, 8 */
 	bool is_write;
-	uint64_t value;    /* in for writes (zero-extended), out for reads */
+	uint64_t value; /* in for writes (zero-extended), out for reads */
 };
 
 enum axdev_result {
@@ -74,8 +74,8 @@ enum axbus_missing_policy {
 	AXBUS_MISSING_FAULT,  /* axbus_access returns -ENXIO and the VM stops with a fault */
 };
 
-int axbus_create(enum axbus_missing_policy policy, struct axbus **ret_bus, struct ax_error *err)
-	AX_MUST_CHECK;
+int axbus_create(enum axbus_missing_policy policy, struct axbus **ret_bus,
+		 struct ax_error *err) AX_MUST_CHECK;
 /* Destroys the devices that are still attached, last attached first. NULL is fine. */
 void axbus_destroy(struct axbus *bus);
 
@@ -132,10 +132,11 @@ int axirq_domain_create(const struct axirq_chip *chip, struct axirq_domain **ret
 			struct ax_error *err) AX_MUST_CHECK;
 void axirq_domain_destroy(struct axirq_domain *domain);
 
-/* -EEXIST when another owner holds the line (both named), -ERANGE when the chip has no such line. */
+/* -EEXIST when another owner holds the line (both named), -ERANGE when the chip has no such line.
+ */
 int axirq_claim(struct axirq_domain *domain, uint32_t gsi, enum axirq_trigger trigger,
-		const char *owner, struct axirq_line **ret_line, struct ax_error *err)
-	AX_MUST_CHECK;
+		const char *owner, struct axirq_line **ret_line,
+		struct ax_error *err) AX_MUST_CHECK;
 void axirq_release(struct axirq_line *line); /* NULL is fine */
 uint32_t axirq_gsi(const struct axirq_line *line);
 /* Edge line: one interrupt (a write to the irqfd: one system call). Any thread. */
@@ -144,7 +145,8 @@ void axirq_pulse(struct axirq_line *line);
 void axirq_set_level(struct axirq_line *line, bool level);
 uint64_t axirq_raised(const struct axirq_line *line);
 
-/* ---- what a VM offers to its devices ----------------------------------------------------------- */
+/* ---- what a VM offers to its devices -----------------------------------------------------------
+ */
 
 /* Let a guest write of exactly `width` bytes (of `match`, when has_match) at an address signal
  * event_fd without the vCPU leaving the kernel (ioeventfd). */
@@ -168,7 +170,8 @@ struct axdev_services {
 	struct ax_loop *io_loop; /* the loop of the I/O thread this device is served by */
 };
 
-/* ---- character backends ------------------------------------------------------------------------ */
+/* ---- character backends ------------------------------------------------------------------------
+ */
 
 /*
  * Where a console's bytes go and come from. Output from a vCPU thread lands in a bounded ring
@@ -207,7 +210,8 @@ void axchr_resume_input(struct axchr *chr);
 /* Loop's thread stopped: write out what is left in the ring, for at most timeout_ms. */
 void axchr_flush(struct axchr *chr, unsigned timeout_ms);
 
-/* ---- registry ------------------------------------------------------------------------------------ */
+/* ---- registry
+ * ------------------------------------------------------------------------------------ */
 
 /*
  * Every device class there is, in one explicit array (src/axdevice/registry.c): adding a device is
@@ -229,15 +233,16 @@ int axdev_create(const char *class_name, const char *name, const void *config, s
 		 const struct axdev_services *services, struct axdev **ret_dev,
 		 struct ax_error *err) AX_MUST_CHECK;
 
-/* ---- devices that need no bus protocol of their own ---------------------------------------------- */
+/* ---- devices that need no bus protocol of their own
+ * ---------------------------------------------- */
 
 /* 16550A UART, class "uart16550", type 2. */
 struct axdev_uart16550_config {
 	enum axdev_space space; /* PORT or MMIO */
 	uint64_t base;
-	uint8_t reg_shift;  /* 0 for ports; register n stands at n << reg_shift */
-	uint32_t gsi;       /* edge */
-	struct axchr *chr;  /* not owned, outlives the device */
+	uint8_t reg_shift; /* 0 for ports; register n stands at n << reg_shift */
+	uint32_t gsi;      /* edge */
+	struct axchr *chr; /* not owned, outlives the device */
 };
 
 /*

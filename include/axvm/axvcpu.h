@@ -39,7 +39,7 @@ enum axvcpu_exit_kind {
 	AXVCPU_EXIT_HYPERCALL,
 	AXVCPU_EXIT_MMIO_READ,
 	AXVCPU_EXIT_MMIO_WRITE,
-	AXVCPU_EXIT_SYSREG_READ,  /* x86: RDMSR of a filtered MSR */
+	AXVCPU_EXIT_SYSREG_READ, /* x86: RDMSR of a filtered MSR */
 	AXVCPU_EXIT_SYSREG_WRITE,
 	AXVCPU_EXIT_IO_READ,
 	AXVCPU_EXIT_IO_WRITE,
@@ -173,8 +173,8 @@ enum axvcpu_verdict {
  * On the vCPU's thread, after every exit but NOTHING and those the run loop answers itself
  * (kicks, limits). `err` is filled and exit->kind is INTERNAL_ERROR when run() failed outright.
  */
-typedef enum axvcpu_verdict axvcpu_exit_fn(void *ctx, struct axvcpu *vcpu,
-					   struct axvcpu_exit *exit, struct ax_error *err);
+typedef enum axvcpu_verdict axvcpu_exit_fn(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+					   struct ax_error *err);
 
 struct axvcpu_limits {
 	uint64_t timeout_ns; /* wall time in the run loop; 0: none. Watched by the owner's timer */
@@ -208,7 +208,8 @@ void *axvcpu_impl(const struct axvcpu *vcpu);
 enum axvcpu_state axvcpu_state(const struct axvcpu *vcpu);
 
 /* The moves, for embedders that bring their own thread. Wrong source state: -EBADFD with
- * AX_ERROR_INVALID_STATE naming state and operation, nothing changed. A hook that fails: INVALID. */
+ * AX_ERROR_INVALID_STATE naming state and operation, nothing changed. A hook that fails: INVALID.
+ */
 int axvcpu_setup(struct axvcpu *vcpu, struct ax_error *err);
 int axvcpu_bind(struct axvcpu *vcpu, struct ax_error *err);
 int axvcpu_unbind(struct axvcpu *vcpu, struct ax_error *err);
@@ -218,8 +219,7 @@ int axvcpu_run(struct axvcpu *vcpu, struct axvcpu_exit *ret_exit, struct ax_erro
 /* Registers: legal in FREE and READY, and in BLOCKED by pause (executed on the vCPU's thread). */
 int axvcpu_set_entry(struct axvcpu *vcpu, uint64_t entry, struct ax_error *err);
 int axvcpu_set_gpr(struct axvcpu *vcpu, unsigned index, uint64_t value, struct ax_error *err);
-int axvcpu_get_gpr(struct axvcpu *vcpu, unsigned index, uint64_t *ret_value,
-		   struct ax_error *err);
+int axvcpu_get_gpr(struct axvcpu *vcpu, unsigned index, uint64_t *ret_value, struct ax_error *err);
 int axvcpu_set_return_value(struct axvcpu *vcpu, uint64_t value, struct ax_error *err);
 /* Legal from FREE on. Before the vCPU runs the interrupt is queued and delivered when it does. */
 int axvcpu_inject(struct axvcpu *vcpu, const struct axvcpu_irq *irq, struct ax_error *err);
@@ -242,20 +242,22 @@ void axvcpu_request_pause(struct axvcpu *vcpu);
 /* Leave the guest once (work is waiting); the run loop goes on by itself. */
 void axvcpu_kick(struct axvcpu *vcpu);
 /* The owner's timer says timeout_ns has passed: the loop ends with AXVCPU_EXIT_PREEMPTION_TIMER
- * and AX_ERROR_TIMEOUT through on_exit. max_exits ends the same way with AX_ERROR_MAX_ITERATIONS. */
+ * and AX_ERROR_TIMEOUT through on_exit. max_exits ends the same way with AX_ERROR_MAX_ITERATIONS.
+ */
 void axvcpu_expire(struct axvcpu *vcpu);
 pid_t axvcpu_tid(const struct axvcpu *vcpu); /* 0 while it has no thread */
 
-/* ---- what it did ------------------------------------------------------------------------------ */
+/* ---- what it did ------------------------------------------------------------------------------
+ */
 
 struct axvcpu_stats {
-	uint64_t runs;                              /* entries into the guest */
-	uint64_t exits;                             /* exits that reached userspace, each once */
-	uint64_t by_kind[AXVCPU_EXIT_KIND_COUNT];   /* sums to exits */
+	uint64_t runs;                            /* entries into the guest */
+	uint64_t exits;                           /* exits that reached userspace, each once */
+	uint64_t by_kind[AXVCPU_EXIT_KIND_COUNT]; /* sums to exits */
 	uint64_t kicks;
 	uint64_t injected;
-	uint64_t guest_ns; /* time inside run() */
-	uint64_t user_ns;  /* time between two runs, parked time excluded */
+	uint64_t guest_ns;       /* time inside run() */
+	uint64_t user_ns;        /* time between two runs, parked time excluded */
 	uint64_t first_entry_ns; /* ax_clock_ns of the first entry; 0 before it */
 };
 /* Any thread, no lock; values of one moment only when the vCPU is not running. */

@@ -18,10 +18,10 @@
 
 /* ---- compiler helpers ---------------------------------------------------------------- */
 
-#define AX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define AX_MUST_CHECK        __attribute__((warn_unused_result))
-#define AX_ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
-#define AX_CACHE_LINE        64
+#define AX_PRINTF(fmt, args)               __attribute__((format(printf, fmt, args)))
+#define AX_MUST_CHECK                      __attribute__((warn_unused_result))
+#define AX_ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define AX_CACHE_LINE                      64
 #define ax_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define AX_KIB (1ULL << 10)
@@ -93,8 +93,8 @@ enum ax_error_kind {
 	AX_ERROR_VCPU_CREATION,
 	AX_ERROR_MEMORY_ALLOCATION,
 	AX_ERROR_MEMORY_SETUP,
-	AX_ERROR_BOOT_STATE, /* entering the CPU's boot mode failed (long mode, ...) */
-	AX_ERROR_THREAD,     /* a thread could not be started, pinned or joined */
+	AX_ERROR_BOOT_STATE,    /* entering the CPU's boot mode failed (long mode, ...) */
+	AX_ERROR_THREAD,        /* a thread could not be started, pinned or joined */
 	AX_ERROR_INTERNAL_EXIT, /* KVM_EXIT_INTERNAL_ERROR */
 	/* Error: this operation failed, the VM is as it was. */
 	AX_ERROR_INVALID_STATE,
@@ -182,7 +182,10 @@ struct ax_ratelimit {
 	_Atomic uint32_t in_window;
 	_Atomic uint64_t dropped;
 };
-#define AX_RATELIMIT_INIT { .burst = 5 }
+#define AX_RATELIMIT_INIT  \
+	{                  \
+		.burst = 5 \
+	}
 void ax_log_limited(struct ax_ratelimit *limit, enum ax_log_level level, const char *layer,
 		    const char *fmt, ...) AX_PRINTF(4, 5);
 
@@ -228,8 +231,8 @@ int ax_pwrite_full(int fd, const void *buf, size_t len, uint64_t offset);
 struct ax_thread; /* opaque; created by start, freed by join */
 
 struct ax_thread_config {
-	const char *name;  /* as `ps -L` shows it; cut to 15 bytes */
-	const int *cpus;   /* host CPUs the thread may run on; NULL: wherever its creator may */
+	const char *name; /* as `ps -L` shows it; cut to 15 bytes */
+	const int *cpus;  /* host CPUs the thread may run on; NULL: wherever its creator may */
 	size_t cpu_count;
 	size_t stack_bytes; /* 0: 256 KiB */
 };

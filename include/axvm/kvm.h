@@ -14,7 +14,8 @@
 #include <axvm/axaddrspace.h>
 #include <axvm/axvcpu.h>
 
-/* ---- the system ---------------------------------------------------------------------------------- */
+/* ---- the system
+ * ---------------------------------------------------------------------------------- */
 
 struct axkvm; /* an open /dev/kvm */
 
@@ -35,7 +36,8 @@ struct axkvm_requirement {
 int axkvm_require(const struct axkvm *kvm, const struct axkvm_requirement *list, size_t count,
 		  struct ax_error *err);
 
-/* ---- one VM --------------------------------------------------------------------------------------- */
+/* ---- one VM
+ * --------------------------------------------------------------------------------------- */
 
 struct axkvm_vm;
 
@@ -54,10 +56,10 @@ int axkvm_vm_irqfd(struct axkvm_vm *vm, uint32_t gsi, int event_fd, int resample
 int axkvm_vm_ioeventfd(struct axkvm_vm *vm, bool is_port, uint64_t addr, uint8_t width,
 		       bool has_match, uint64_t match, int event_fd, bool assign,
 		       struct ax_error *err);
-int axkvm_vm_signal_msi(struct axkvm_vm *vm, uint64_t address, uint32_t data,
-			struct ax_error *err);
+int axkvm_vm_signal_msi(struct axkvm_vm *vm, uint64_t address, uint32_t data, struct ax_error *err);
 
-/* ---- one vCPU ------------------------------------------------------------------------------------- */
+/* ---- one vCPU
+ * ------------------------------------------------------------------------------------- */
 
 struct axkvm_vcpu;
 
@@ -80,7 +82,8 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu);
 /* From the binary statistics: 1 while KVM blocks the vCPU in HLT; false when KVM cannot tell. */
 bool axkvm_vcpu_halted(const struct axkvm_vcpu *vcpu);
 
-/* ---- KVM's own statistics ------------------------------------------------------------------------- */
+/* ---- KVM's own statistics
+ * ------------------------------------------------------------------------- */
 
 struct axkvm_stats; /* KVM_GET_STATS_FD of a VM or a vCPU */
 int axkvm_stats_open(int vm_or_vcpu_fd, struct axkvm_stats **ret_stats, struct ax_error *err);

@@ -19,10 +19,11 @@
  * - All three areas belong to the guest and may change at any moment. Nothing in them is read
  *   twice: a descriptor is copied, the copy is checked, the copy is used.
  * - Ring addresses, size and features are latched when the driver sets DRIVER_OK; what it writes
- *   into the registers later has no effect until the next reset. Rings lie wholly in writable
- *   guest memory, contiguous on the host, aligned 16 / 2 / 4, and do not overlap (2.7, 4.2.2.2).
- * - Indices are 16-bit and free-running; entry i of a ring is slot i mod size. More new heads than
- *   the queue has slots is a violation (2.7.13.3 would overwrite unconsumed entries).
+ *   into the registers later has no effect until the next reset. Rings lie wholly in guest memory
+ *   (the used ring in writable memory), each contiguous on the host, aligned 16 / 2 / 4, and do
+ *   not overlap (2.7, 4.2.2.2).
+ * - Indices are 16-bit and free-running; entry i of a ring is slot i mod size. A driver never has
+ *   more heads out than the queue has slots: avail.idx - used.idx <= size, modulo 2^16 (2.7.13.3).
  * - A chain has at most `size` descriptors and 2^32 bytes (2.7.5.3.1, 2.7.5.2); all readable
  *   descriptors stand before the first writable one (2.7.4.2). INDIRECT needs the negotiated
  *   feature, excludes NEXT, does not nest, and its table is a multiple of 16 bytes, not empty
@@ -34,8 +35,7 @@
  *   is counted, and is logged with a limit. Nothing else in the VM or on the host is affected.
  * - Entries are put into the used ring as requests end, and shown to the driver in one store of
  *   used.idx per batch. A full fence stands between that store and the read of used_event or
- *   NO_INTERRUPT (2.7.7.2, 2.7.10), and between enabling kicks and re-reading avail.idx
- * (2.7.13.4.1).
+ *   NO_INTERRUPT (2.7.7.2), and between enabling kicks and re-reading avail.idx (2.7.10).
  *
  * Threads: registers are reached from any vCPU. Everything about rings happens on the loop of
  * axdev_services.io_loop ("I/O thread"), except between a reset and DRIVER_OK, when the I/O thread
@@ -59,7 +59,7 @@ enum axvq_error {
 	AXVQ_RING_OUTSIDE, /* a ring wraps, or is not contiguous memory of the right access */
 	AXVQ_RING_OVERLAP,
 	/* found while taking a chain */
-	AXVQ_AVAIL_JUMP, /* more new heads than the queue has slots */
+	AXVQ_AVAIL_JUMP, /* more heads out than the queue has slots */
 	AXVQ_HEAD,       /* head >= size */
 	AXVQ_NEXT,       /* next >= size, or >= the entries of an indirect table */
 	AXVQ_LENGTH,     /* more descriptors than the queue size: a loop; or more than 2^32 bytes */
@@ -186,6 +186,8 @@ void axvirtio_push(struct axvirtio *device, unsigned index, uint16_t head, uint3
 		   uint64_t bytes);
 /* As axvq_publish; interrupts the guest when it wants that. */
 void axvirtio_publish(struct axvirtio *device, unsigned index);
+/* The request that is about to be pushed ends with an error status: counted. */
+void axvirtio_count_error(struct axvirtio *device);
 /* The guest broke the protocol in a way that the device cannot answer in its own terms. */
 void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why);
 
@@ -208,9 +210,9 @@ void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void
 
 /* --- for whoever owns the device --- */
 
-/* Serve, on the calling thread, all queues that were kicked. Only for devices that were created
- * with io_loop == NULL (tests, fuzzing, single-threaded monitors). */
-void axvirtio_poll(struct axvirtio *device);
+/* Serve, on the calling thread, each queue that was kicked, once; true when there was one. Only for
+ * devices created with io_loop == NULL (tests, fuzzing, single-threaded monitors). */
+bool axvirtio_poll(struct axvirtio *device);
 /* A device that no transport has taken yet. NULL is fine. */
 void axvirtio_destroy(struct axvirtio *device);
 

@@ -1,0 +1,156 @@
+/*
+ * What no single value can tell: the checks between options before the configuration is frozen,
+ * and the look at the files it names for `axvm config check`.
+ */
+#include "config_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_lists(const struct axcfg *config, struct ax_error *err)
+{
+	const struct {
+		const char *key;
+		const struct axcfg_uint_list *list;
+		bool unique;
+	} lists[] = {
+		{"cpus.ids", &config->cpus.ids, true},
+		{"cpus.affinity", &config->cpus.affinity, false},
+	};
+
+	for (size_t l = 0; l < AX_ARRAY_LEN(lists); l++) {
+		const struct axcfg_uint_list *list = lists[l].list;
+
+		if (list->count && list->count != config->cpus.count) {
+			ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				     "%s has %zu numbers for %llu vCPUs", lists[l].key, list->count,
+				     (unsigned long long)config->cpus.count);
+			return ax_error_hint(err,
+					     "give one number per vCPU, or set cpus.count to %zu",
+					     list->count);
+		}
+		for (size_t i = 0; lists[l].unique && i < list->count; i++)
+			for (size_t j = 0; j < i; j++)
+				if (list->values[i] == list->values[j])
+					return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+							    "%s: %llu stands there twice",
+							    lists[l].key,
+							    (unsigned long long)list->values[i]);
+	}
+	return 0;
+}
+
+static int check_memory(const struct axcfg *config, struct ax_error *err)
+{
+	if (config->memory.size_bytes % 4096)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				    "memory.size: %llu bytes are not a multiple of 4096",
+				    (unsigned long long)config->memory.size_bytes);
+	for (size_t i = 0; i < config->memory.region_count; i++) {
+		const struct axcfg_region *region = &config->memory.regions[i];
+		bool reserved = region->map_type == 2;
+		uint64_t end;
+
+		if ((region->gpa | region->size_bytes) % 4096)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					    "memory.regions[%zu]: 0x%llx and %llu are not both "
+					    "multiples of 4096",
+					    i, (unsigned long long)region->gpa,
+					    (unsigned long long)region->size_bytes);
+		if (ax_add_overflows(region->gpa, region->size_bytes, &end))
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EOVERFLOW,
+					    "memory.regions[%zu]: 0x%llx plus %llu bytes wraps", i,
+					    (unsigned long long)region->gpa,
+					    (unsigned long long)region->size_bytes);
+		if (reserved != (region->path != NULL))
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					    "memory.regions[%zu]: a path goes with type reserved, "
+					    "and only with it",
+					    i);
+	}
+	return 0;
+}
+
+int config_check(const struct axcfg *config, struct ax_error *err)
+{
+	int rc = check_lists(config, err);
+
+	if (!rc)
+		rc = check_memory(config, err);
+	if (rc)
+		return rc;
+	if (config->kernel.bits != 16 && config->kernel.bits != 32 && config->kernel.bits != 64)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				    "kernel.bits: %llu is not 16, 32 or 64",
+				    (unsigned long long)config->kernel.bits);
+	if (config->serial.mode == AXCFG_SERIAL_FILE && !config->serial.path) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "serial.mode is file, but serial.path is not set");
+		return ax_error_hint(err, "add --serial-path FILE");
+	}
+	for (size_t i = 0; i < config->disk_count; i++) {
+		if (!config->disks[i].path) {
+			ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "disks[%zu] has no path",
+				     i);
+			return ax_error_hint(err, "write --disk PATH[,ro]");
+		}
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(config->disks[i].path, config->disks[j].path) &&
+			    !(config->disks[i].read_only && config->disks[j].read_only))
+				return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+						    "disks[%zu] and disks[%zu] are both %s", j, i,
+						    config->disks[i].path);
+	}
+	if (config->machine.irq_mode == AXCFG_IRQ_NONE &&
+	    config->kernel.protocol != AXCFG_PROTOCOL_FLAT) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "machine.irq_mode none leaves a Linux kernel without a timer");
+		return ax_error_hint(err, "use it with --protocol flat");
+	}
+	return 0;
+}
+
+static int check_file(const char *key, const char *path, int flags, struct ax_error *err)
+{
+	AX_AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int rc = errno;
+
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, rc, "%s: cannot open %s: %s", key,
+				    path, strerror(rc));
+	}
+	if (S_ISDIR(st.st_mode))
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EISDIR, "%s: %s is a directory",
+				    key, path);
+	if (S_ISREG(st.st_mode) && !st.st_size)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: %s is empty", key,
+				    path);
+	return 0;
+}
+
+int axcfg_check_files(const struct axcfg *config, struct ax_error *err)
+{
+	int rc;
+
+	if (!config->kernel.path) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "no kernel is configured");
+		return ax_error_hint(err, "set kernel.path, or give --kernel PATH");
+	}
+	rc = check_file("kernel.path", config->kernel.path, O_RDONLY, err);
+	if (!rc && config->kernel.initrd)
+		rc = check_file("kernel.initrd", config->kernel.initrd, O_RDONLY, err);
+	for (size_t i = 0; !rc && i < config->disk_count; i++)
+		rc = check_file("disks", config->disks[i].path,
+				config->disks[i].read_only ? O_RDONLY : O_RDWR, err);
+	for (size_t i = 0; !rc && i < config->memory.region_count; i++)
+		if (config->memory.regions[i].path)
+			rc = check_file("memory.regions", config->memory.regions[i].path,
+					config->memory.regions[i].read_only ? O_RDONLY : O_RDWR,
+					err);
+	return rc;
+}

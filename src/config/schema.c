@@ -1,0 +1,233 @@
+/*
+ * The schema: one row for every option there is, in the order of --help. Sources, dump, help,
+ * completion and man page are all driven by these rows; the code that uses a value is elsewhere.
+ */
+#include "config_private.h"
+
+#include <string.h>
+
+#define AT(member)     .offset = offsetof(struct axcfg, member)
+#define DISK(member)   .offset = offsetof(struct axcfg_disk, member)
+#define REGION(member) .offset = offsetof(struct axcfg_region, member)
+
+static const char *const serial_modes[] = {"stdio", "file", "pty", "none", NULL};
+static const char *const backings[] = {"auto", "anon", "thp", "hugetlb-2M", "hugetlb-1G", NULL};
+static const char *const protocols[] = {"auto", "linux64", "linux32", "pvh", "flat", NULL};
+static const char *const announces[] = {"auto", "tables", "cmdline", "both", NULL};
+static const char *const irq_modes[] = {"emulated", "none", NULL};
+static const char *const on_events[] = {"exit", "restart", NULL};
+static const char *const unclaimed[] = {"ignore", "fault", NULL};
+static const char *const map_types[] = {"alloc", "identical", "reserved", NULL};
+
+static const struct axcfg_option disk_fields[] = {
+	{"path", .type = AXCFG_PATH, DISK(path), .metavar = "PATH",
+	 .help = "raw image file or block device"},
+	{"ro", .type = AXCFG_BOOL, DISK(read_only), .default_text = "false",
+	 .help = "the guest may only read"},
+	{"serial", .type = AXCFG_STRING, DISK(serial), .metavar = "TEXT", .max = 20,
+	 .help = "serial number the guest reads (20 bytes at most)"},
+	{"direct", .type = AXCFG_BOOL, DISK(direct), .default_text = "false",
+	 .help = "bypass the host's page cache"},
+	{NULL},
+};
+
+static const struct axcfg_option region_fields[] = {
+	{"gpa", .type = AXCFG_ADDRESS, REGION(gpa), .max = UINT64_MAX, .metavar = "ADDRESS",
+	 .help = "guest-physical address"},
+	{"size", .type = AXCFG_SIZE, REGION(size_bytes), .min = 4096, .max = UINT64_MAX,
+	 .metavar = "SIZE", .help = "size"},
+	{"type", .type = AXCFG_CHOICE, REGION(map_type), .default_text = "alloc",
+	 .choices = map_types, .metavar = "TYPE",
+	 .help = "alloc, identical or reserved (a named file, shared)"},
+	{"path", .type = AXCFG_PATH, REGION(path), .metavar = "PATH",
+	 .help = "file behind a reserved region"},
+	{"ro", .type = AXCFG_BOOL, REGION(read_only), .default_text = "false",
+	 .help = "the guest may only read"},
+	{NULL},
+};
+
+static const struct axcfg_option rows[] = {
+	{"kernel.path", "kernel", .short_flag = 'k', .type = AXCFG_PATH, AT(kernel.path),
+	 .group = "Boot", .metavar = "PATH", .help = "kernel: bzImage, ELF vmlinux or flat image"},
+	{"kernel.initrd", "initrd", .short_flag = 'i', .type = AXCFG_PATH, AT(kernel.initrd),
+	 .group = "Boot", .metavar = "PATH", .help = "initial ramdisk"},
+	{"kernel.cmdline", "cmdline", .type = AXCFG_STRING, AT(kernel.cmdline), .group = "Boot",
+	 .metavar = "TEXT", .help = "kernel command line instead of the default one"},
+	{"kernel.append", "append", .type = AXCFG_STRING, AT(kernel.append), .group = "Boot",
+	 .metavar = "TEXT", .help = "words to add to the kernel command line"},
+	{"kernel.protocol", "protocol", .type = AXCFG_CHOICE, AT(kernel.protocol), .group = "Boot",
+	 .default_text = "auto", .choices = protocols, .metavar = "NAME",
+	 .help = "how the kernel is entered"},
+	{"kernel.load_gpa", "load-gpa", .type = AXCFG_ADDRESS, AT(kernel.load_gpa), .group = "Boot",
+	 .default_text = "0x100000", .max = UINT64_MAX, .metavar = "ADDRESS",
+	 .help = "where a flat image is loaded"},
+	{"kernel.entry", "entry", .type = AXCFG_ADDRESS, AT(kernel.entry), .group = "Boot",
+	 .max = UINT64_MAX, .default_text = "0", .metavar = "ADDRESS",
+	 .help = "where a flat image starts; 0: at its first byte"},
+	{"kernel.bits", "bits", .type = AXCFG_UINT, AT(kernel.bits), .group = "Boot", .min = 16,
+	 .max = 64, .default_text = "64", .metavar = "16|32|64",
+	 .help = "mode in which a flat image starts"},
+
+	{"cpus.count", "cpus", .alias = "vcpus", .short_flag = 'c', .type = AXCFG_UINT,
+	 AT(cpus.count), .group = "Processors", .default_text = "1", .min = 1,
+	 .max = AXCFG_MAX_CPUS, .metavar = "N", .help = "number of vCPUs"},
+	{"cpus.ids", "cpu-ids", .type = AXCFG_UINTS, AT(cpus.ids), .group = "Processors",
+	 .max = UINT32_MAX, .metavar = "LIST",
+	 .help = "hardware id (APIC id) of each vCPU, e.g. 0,2,4-7"},
+	{"cpus.affinity", "cpu-affinity", .type = AXCFG_UINTS, AT(cpus.affinity),
+	 .group = "Processors", .max = 65535, .metavar = "LIST",
+	 .help = "host CPU on which each vCPU thread is pinned"},
+
+	{"memory.size", "memory", .short_flag = 'm', .type = AXCFG_SIZE, AT(memory.size_bytes),
+	 .group = "Memory", .default_text = "1024M", .min = 16 * AX_MIB, .max = 64 * 1024 * AX_GIB,
+	 .metavar = "SIZE", .help = "guest memory: 512M, 8G; a bare number counts MiB"},
+	{"memory.backing", "memory-backing", .type = AXCFG_CHOICE, AT(memory.backing),
+	 .group = "Memory", .default_text = "auto", .choices = backings, .metavar = "KIND",
+	 .help = "pages behind guest memory"},
+	{"memory.populate", "populate", .type = AXCFG_BOOL, AT(memory.populate), .group = "Memory",
+	 .default_text = "false", .help = "make all guest memory present before the start"},
+	{"memory.lock", "lock", .type = AXCFG_BOOL, AT(memory.lock), .group = "Memory",
+	 .default_text = "false", .help = "keep guest memory from being swapped"},
+	{"memory.regions", "region", .type = AXCFG_OBJECTS, AT(memory.regions), .group = "Memory",
+	 .count_offset = offsetof(struct axcfg, memory.region_count),
+	 .item_size = sizeof(struct axcfg_region), .item_max = AXCFG_MAX_REGIONS,
+	 .fields = region_fields, .metavar = "gpa=A,size=S[,...]",
+	 .help = "a further memory region (type=, path=, ro)"},
+
+	{"disks", "disk", .short_flag = 'd', .type = AXCFG_OBJECTS, AT(disks), .group = "Devices",
+	 .count_offset = offsetof(struct axcfg, disk_count), .item_size = sizeof(struct axcfg_disk),
+	 .item_max = AXCFG_MAX_DISKS, .fields = disk_fields, .metavar = "PATH[,ro][,...]",
+	 .help = "virtio-blk disk on a raw file (ro, serial=, direct); repeatable"},
+	{"rng", "rng", .type = AXCFG_BOOL, AT(rng), .group = "Devices", .default_text = "true",
+	 .help = "virtio-rng entropy device"},
+	{"serial.mode", "serial", .type = AXCFG_CHOICE, AT(serial.mode), .group = "Devices",
+	 .default_text = "stdio", .choices = serial_modes, .metavar = "MODE",
+	 .help = "where the serial console goes"},
+	{"serial.path", "serial-path", .type = AXCFG_PATH, AT(serial.path), .group = "Devices",
+	 .metavar = "PATH", .help = "file that --serial file writes"},
+
+	{"machine.acpi", "acpi", .type = AXCFG_BOOL, AT(machine.acpi), .group = "Machine",
+	 .default_text = "true", .help = "describe the machine by ACPI"},
+	{"machine.mp_table", "mp-table", .type = AXCFG_BOOL, AT(machine.mp_table),
+	 .group = "Machine", .default_text = "true",
+	 .help = "describe it by an MP table as well (for acpi=off)"},
+	{"machine.pit", "pit", .type = AXCFG_BOOL, AT(machine.pit), .group = "Machine",
+	 .default_text = "true", .help = "offer a PIT timer"},
+	{"machine.irq_mode", "irq-mode", .type = AXCFG_CHOICE, AT(machine.irq_mode),
+	 .group = "Machine", .default_text = "emulated", .choices = irq_modes, .metavar = "MODE",
+	 .help = "interrupt controllers"},
+	{"machine.announce", "announce", .type = AXCFG_CHOICE, AT(machine.announce),
+	 .group = "Machine", .default_text = "auto", .choices = announces, .metavar = "HOW",
+	 .help = "tell the guest of its devices by tables, command line or both"},
+	{"machine.unclaimed", "unclaimed", .type = AXCFG_CHOICE, AT(machine.unclaimed),
+	 .group = "Machine", .default_text = "ignore", .choices = unclaimed, .metavar = "POLICY",
+	 .help = "an access that no device claims: ignore it or stop with a fault"},
+
+	{"name", "name", .type = AXCFG_STRING, AT(name), .group = "Run", .default_text = "vm",
+	 .max = 32, .metavar = "NAME", .help = "name of the VM in messages"},
+	{"profile", "profile", .type = AXCFG_STRING, AT(profile), .group = "Run",
+	 .default_text = "auto", .max = 32, .metavar = "NAME",
+	 .help = "host profile: auto, or one of `axvm doctor`'s list"},
+	{"arch", "arch", .type = AXCFG_STRING, AT(arch), .group = "Run", .default_text = "auto",
+	 .max = 32, .metavar = "NAME", .help = "architecture: auto, x86_64, or the fake `generic`"},
+	{"kvm_device", "kvm-device", .type = AXCFG_PATH, AT(kvm_device), .group = "Run",
+	 .default_text = "/dev/kvm", .metavar = "PATH", .help = "KVM device node"},
+	{"limits.timeout", "timeout", .type = AXCFG_DURATION, AT(limits.timeout_ns), .group = "Run",
+	 .default_text = "0", .max = UINT64_MAX, .metavar = "TIME",
+	 .help = "stop the VM after 10s, 500ms, 2m; 0: never"},
+	{"limits.max_exits", "max-exits", .type = AXCFG_UINT, AT(limits.max_exits), .group = "Run",
+	 .default_text = "0", .max = UINT64_MAX, .metavar = "N",
+	 .help = "stop after N exits of one vCPU; 0: never"},
+	{"on_reboot", "on-reboot", .type = AXCFG_CHOICE, AT(on_reboot), .group = "Run",
+	 .default_text = "exit", .choices = on_events, .metavar = "ACTION",
+	 .help = "the guest reboots: exit (status 10) or restart it"},
+	{"metrics", "metrics", .type = AXCFG_BOOL, AT(metrics), .group = "Run",
+	 .default_text = "true", .help = "print a summary when the VM ends"},
+	{"timeline", "timeline", .type = AXCFG_BOOL, AT(timeline), .group = "Run",
+	 .default_text = "false",
+	 .help = "print where the time from exec to the guest's init went"},
+	{NULL},
+};
+
+const struct axcfg_option *axcfg_option_at(size_t index)
+{
+	return index < AX_ARRAY_LEN(rows) && rows[index].key ? &rows[index] : NULL;
+}
+
+const struct axcfg_option *schema_by_key(const char *key)
+{
+	for (const struct axcfg_option *row = rows; row->key; row++)
+		if (!strcmp(row->key, key))
+			return row;
+	return NULL;
+}
+
+const struct axcfg_option *schema_field(const struct axcfg_option *list, const char *key)
+{
+	for (const struct axcfg_option *row = list->fields; row->key; row++)
+		if (!strcmp(row->key, key))
+			return row;
+	return NULL;
+}
+
+const struct axcfg_option *schema_by_flag(const char *flag, bool *ret_negated)
+{
+	for (const struct axcfg_option *row = rows; row->key; row++) {
+		if (!row->flag)
+			continue;
+		if (!strcmp(row->flag, flag) || (row->alias && !strcmp(row->alias, flag))) {
+			*ret_negated = false;
+			return row;
+		}
+		if (row->type == AXCFG_BOOL && !strncmp(flag, "no-", 3) &&
+		    !strcmp(row->flag, flag + 3)) {
+			*ret_negated = true;
+			return row;
+		}
+	}
+	return NULL;
+}
+
+/* Levenshtein distance of short words; enough for a hint. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b), row[64];
+
+	if (la >= AX_ARRAY_LEN(row) || lb >= AX_ARRAY_LEN(row))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			size_t up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (up + 1 < best)
+				best = up + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = up;
+			row[j] = best;
+		}
+	}
+	return row[lb];
+}
+
+const char *schema_nearest(const char *word, bool flags)
+{
+	const char *nearest = NULL;
+	size_t best = 4; /* three slips at most */
+
+	for (const struct axcfg_option *row = rows; row->key; row++) {
+		const char *candidate = flags ? row->flag : row->key;
+		size_t d = candidate ? distance(word, candidate) : SIZE_MAX;
+
+		if (d < best && d < strlen(word)) {
+			best = d;
+			nearest = candidate;
+		}
+	}
+	return nearest;
+}
