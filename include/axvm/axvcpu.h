@@ -178,7 +178,7 @@ typedef enum axvcpu_verdict axvcpu_exit_fn(void *ctx, struct axvcpu *vcpu, struc
 
 struct axvcpu_limits {
 	uint64_t timeout_ns; /* wall time in the run loop; 0: none. Watched by the owner's timer */
-	uint64_t max_exits;  /* 0: none */
+	uint64_t max_exits;  /* since start, those by kicks not counted; 0: none */
 };
 
 struct axvcpu_config {
@@ -239,8 +239,14 @@ int axvcpu_pause(struct axvcpu *vcpu, struct ax_error *err);
 int axvcpu_resume(struct axvcpu *vcpu, struct ax_error *err);
 /* Request without waiting, so that many vCPUs stop in parallel; axvcpu_pause then waits. */
 void axvcpu_request_pause(struct axvcpu *vcpu);
-/* Leave the guest once (work is waiting); the run loop goes on by itself. */
+/* Leave the guest once (work is waiting); the run loop goes on by itself. The thread of an embedder
+ * that calls axvcpu_run is not signalled: only ops->kick is called, the signal is its own. */
 void axvcpu_kick(struct axvcpu *vcpu);
+/* Execute fn between two runs, on the vCPU's thread if it has one (it is kicked; while paused it
+ * need not move), otherwise right here; returns what fn returned. Unless the vCPU is paused its last
+ * exit may not be completed yet. Not while holding a lock that on_exit takes. */
+typedef int axvcpu_call_fn(struct axvcpu *vcpu, void *arg, struct ax_error *err);
+int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err);
 /* The owner's timer says timeout_ns has passed: the loop ends with AXVCPU_EXIT_PREEMPTION_TIMER
  * and AX_ERROR_TIMEOUT through on_exit. max_exits ends the same way with AX_ERROR_MAX_ITERATIONS.
  */
