@@ -71,7 +71,9 @@ void *axkvm_vcpu_run_page(const struct axkvm_vcpu *vcpu); /* struct kvm_run, for
 
 /* Enter once and decode. An exit only one architecture has is handed to `decode` first (may be
  * NULL; returns true when it has filled *exit). Never hides an exit: what nobody knows comes back
- * as INTERNAL_ERROR with KVM's number in failure.reason. */
+ * as INTERNAL_ERROR with KVM's exit number in failure.reason (KVM_EXIT_INTERNAL_ERROR itself, 17:
+ * detail is the suberror and up to three words of data). The answer to a SYSREG or HYPERCALL exit
+ * is read from *exit by the next run or complete: it must live that long. */
 int axkvm_vcpu_run(struct axkvm_vcpu *vcpu, struct axvcpu_exit *exit,
 		   bool (*decode)(void *ctx, void *kvm_run, struct axvcpu_exit *exit), void *ctx,
 		   struct ax_error *err);
@@ -79,8 +81,11 @@ int axkvm_vcpu_run(struct axkvm_vcpu *vcpu, struct axvcpu_exit *exit,
 int axkvm_vcpu_complete(struct axkvm_vcpu *vcpu, struct ax_error *err);
 void axkvm_vcpu_kick(struct axkvm_vcpu *vcpu); /* immediate_exit = 1; any thread */
 void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu);
-/* From the binary statistics: 1 while KVM blocks the vCPU in HLT; false when KVM cannot tell. */
-bool axkvm_vcpu_halted(const struct axkvm_vcpu *vcpu);
+/* From the binary statistics, which are opened when first asked for; any thread. halted is true
+ * while KVM blocks the vCPU in HLT or before its start, false when KVM cannot tell. stat: -ENOENT
+ * when KVM has no such statistic, -ENOTSUP when it has none at all. */
+bool axkvm_vcpu_halted(struct axkvm_vcpu *vcpu);
+int axkvm_vcpu_stat(struct axkvm_vcpu *vcpu, const char *name, uint64_t *ret_value);
 
 /* ---- KVM's own statistics
  * ------------------------------------------------------------------------- */
