@@ -104,19 +104,6 @@ void ax_loop_destroy(struct ax_loop *loop)
 	free(loop);
 }
 
-static struct ax_event *new_event(struct ax_loop *loop, int fd, ax_event_fn *fn, void *ctx)
-{
-	struct ax_event *event = calloc(1, sizeof(*event));
-
-	if (!event)
-		return NULL;
-	event->loop = loop;
-	event->fd = fd;
-	event->fn = fn;
-	event->ctx = ctx;
-	return event;
-}
-
 static void link_event(struct ax_event *event)
 {
 	struct ax_loop *loop = event->loop;
@@ -137,21 +124,38 @@ static void unlink_event(struct ax_event *event)
 		event->next->prev = event->prev;
 }
 
+/* Registers the fd with a new event; NULL with err filled when that fails. */
+static struct ax_event *add_event(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn,
+				  void *ctx, struct ax_error *err)
+{
+	struct ax_event *event = calloc(1, sizeof(*event));
+
+	if (!event) {
+		ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an event");
+		errno = ENOMEM;
+		return NULL;
+	}
+	*event = (struct ax_event){.loop = loop, .fd = fd, .fn = fn, .ctx = ctx};
+	struct epoll_event interest = {.events = events, .data.ptr = event};
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &interest) != 0) {
+		int saved = errno;
+		ax_error_set(err, AX_ERROR_IO, saved, "cannot wait for events of fd %d: %s", fd,
+			     strerror(saved));
+		free(event);
+		errno = saved;
+		return NULL;
+	}
+	link_event(event);
+	return event;
+}
+
 int ax_loop_add_fd(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn, void *ctx,
 		   struct ax_event **ret_event, struct ax_error *err)
 {
-	struct ax_event *event = new_event(loop, fd, fn, ctx);
+	struct ax_event *event = add_event(loop, fd, events, fn, ctx, err);
 
 	if (!event)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an event");
-	struct epoll_event interest = {.events = events, .data.ptr = event};
-	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &interest) != 0) {
-		int rc = ax_error_set(err, AX_ERROR_IO, errno,
-				      "cannot wait for events of fd %d: %s", fd, strerror(errno));
-		free(event);
-		return rc;
-	}
-	link_event(event);
+		return -errno;
 	*ret_event = event;
 	return 0;
 }
@@ -204,12 +208,11 @@ int ax_loop_add_timer(struct ax_loop *loop, uint64_t delay_ns, uint64_t interval
 	if (fd < 0 || timerfd_settime(fd, 0, &spec, NULL) != 0)
 		return ax_error_set(err, AX_ERROR_IO, errno, "cannot create a timer: %s",
 				    strerror(errno));
-	struct ax_event *event;
-	int rc = ax_loop_add_fd(loop, fd, EPOLLIN, fn, ctx, &event, err);
-	if (rc < 0)
-		return rc;
+	struct ax_event *event = add_event(loop, fd, EPOLLIN, fn, ctx, err);
+	if (!event)
+		return -errno;
 	event->is_timer = true;
-	fd = -1;
+	fd = -1; /* the event's now */
 	*ret_event = event;
 	return 0;
 }
