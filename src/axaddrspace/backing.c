@@ -1,0 +1,349 @@
+/*
+ * The host memory behind a region: creation, population, locking and giving it back.
+ *
+ * An address range that was ever handed out stays mapped until axas_destroy. What is unmapped
+ * is "parked": private anonymous memory takes its place in one step and the pages behind it are
+ * punched out of the memfd, so a late pointer meets memory that nobody else sees - also with
+ * hugetlb, where touching a punched page again could find the pool empty and raise SIGBUS, and
+ * with files, which a late writer must not change. Files are opened in backing_file.c, the
+ * explanation of an empty pool is in limits.c.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+#define LAYER "axaddrspace"
+
+static int memory_error(const struct axas_region_config *config, int errnum, const char *what,
+			struct ax_error *err)
+{
+	char size[32];
+
+	return ax_error_set(err, AX_ERROR_MEMORY_ALLOCATION, errnum,
+			    "region \"%s\" (%s at gpa 0x%llx): %s: %s", config->name,
+			    ax_format_size(config->size_bytes, size, sizeof(size)),
+			    (unsigned long long)config->gpa, what, strerror(errnum));
+}
+
+/*
+ * Address space for the region, aligned like its gpa: KVM uses large pages in the second-stage
+ * tables only where gpa and host address are congruent modulo the page size.
+ */
+static char *reserve(uint64_t gpa, uint64_t size_bytes, uint64_t align)
+{
+	uint64_t total, head;
+	char *raw;
+
+	if (ax_add_overflows(size_bytes, align, &total)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	raw = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (raw == MAP_FAILED)
+		return raw;
+	head = (gpa - (uintptr_t)raw) & (align - 1);
+	if (head)
+		munmap(raw, head);
+	if (align > head)
+		munmap(raw + head + size_bytes, align - head);
+	return raw + head;
+}
+
+static int open_memfd(const struct axas_region_config *config, struct axas_host_memory *backing,
+		      struct ax_error *err)
+{
+	unsigned int flags = MFD_CLOEXEC;
+
+	if (config->backing == AXAS_BACKING_HUGETLB_2M)
+		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+	else if (config->backing == AXAS_BACKING_HUGETLB_1G)
+		flags |= MFD_HUGETLB | MFD_HUGE_1GB;
+	/* Kernels before 6.3 do not know the flag, later ones complain when it is missing. */
+	backing->fd = memfd_create("axvm-guest-memory", flags | MFD_NOEXEC_SEAL);
+	if (backing->fd < 0 && errno == EINVAL)
+		backing->fd = memfd_create("axvm-guest-memory", flags);
+	if (backing->fd < 0 && backing->is_hugetlb)
+		return axas_pool_error(config, backing->page_size_bytes, err);
+	if (backing->fd < 0)
+		return memory_error(config, errno, "memfd_create", err);
+	if (ftruncate(backing->fd, (off_t)config->size_bytes) < 0)
+		return memory_error(config, errno, "ftruncate of its memfd", err);
+	return 0;
+}
+
+static int map_pages(const struct axas_region_config *config, struct axas_host_memory *backing,
+		     uint64_t align, struct ax_error *err)
+{
+	int prot = PROT_READ | PROT_WRITE;
+	int flags = MAP_FIXED;
+	char *base = reserve(config->gpa, config->size_bytes, align);
+
+	if (base == MAP_FAILED)
+		return memory_error(config, errno, "reserving host addresses", err);
+	backing->base = base;
+	backing->size_bytes = config->size_bytes;
+	if (backing->fd < 0)
+		flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	else if (backing->is_private)
+		flags |= MAP_PRIVATE | MAP_NORESERVE;
+	else
+		flags |= MAP_SHARED; /* hugetlb: pages are reserved from the pool right here */
+	if (!backing->host_writable)
+		prot = PROT_READ;
+	if (mmap(base, config->size_bytes, prot, flags, backing->fd, (off_t)backing->file_offset) !=
+	    MAP_FAILED)
+		return 0;
+	if (backing->is_private && errno == EINVAL) {
+		/* DAX devices know no private mappings; then not even the monitor may write. */
+		backing->is_private = false;
+		backing->host_writable = false;
+		if (mmap(base, config->size_bytes, PROT_READ, MAP_FIXED | MAP_SHARED, backing->fd,
+			 (off_t)backing->file_offset) != MAP_FAILED)
+			return 0;
+	}
+	if (backing->is_hugetlb && errno == ENOMEM)
+		return axas_pool_error(config, backing->page_size_bytes, err);
+	return memory_error(config, errno, "mmap", err);
+}
+
+static int create_in(const struct axas_region_config *config, struct axas_host_memory *backing,
+		     struct ax_error *err)
+{
+	uint64_t align;
+	int rc = 0;
+
+	backing->fd = -1;
+	backing->page_size_bytes = AXAS_PAGE_SIZE;
+	backing->guest_writable = true;
+	backing->host_writable = true;
+	backing->owns_pages = true;
+	switch (config->backing) {
+	case AXAS_BACKING_FILE:
+		backing->owns_pages = false;
+		rc = axas_backing_open_file(config, backing, err);
+		break;
+	case AXAS_BACKING_HUGETLB_2M:
+	case AXAS_BACKING_HUGETLB_1G:
+		backing->is_hugetlb = true;
+		backing->page_size_bytes =
+			config->backing == AXAS_BACKING_HUGETLB_2M ? AXAS_HUGE_2M : AXAS_HUGE_1G;
+		rc = open_memfd(config, backing, err);
+		break;
+	case AXAS_BACKING_THP:
+		/* Anonymous, not memfd: most hosts give huge pages to anonymous memory on
+		 * request but have them switched off for shared memory. */
+		break;
+	case AXAS_BACKING_ANON:
+		rc = open_memfd(config, backing, err);
+		break;
+	}
+	if (rc < 0)
+		return rc;
+	align = backing->page_size_bytes;
+	if (align < AXAS_HUGE_2M && config->size_bytes >= AXAS_HUGE_2M)
+		align = AXAS_HUGE_2M;
+	rc = map_pages(config, backing, align, err);
+	if (rc < 0)
+		return rc;
+	if (config->backing == AXAS_BACKING_THP &&
+	    madvise(backing->base, config->size_bytes, MADV_HUGEPAGE) < 0)
+		ax_log(AX_LOG_INFO, LAYER, "region \"%s\": no transparent huge pages here: %s",
+		       config->name, strerror(errno));
+	if (config->lock)
+		return axas_backing_lock(backing, backing->base, config->size_bytes,
+					 config->populate, AX_ERROR_MEMORY_SETUP, err);
+	if (config->populate)
+		return axas_backing_populate(backing, backing->base, config->size_bytes,
+					     AX_ERROR_MEMORY_ALLOCATION, err);
+	return 0;
+}
+
+int axas_backing_create(const struct axas_region_config *config,
+			struct axas_host_memory **ret_backing, struct ax_error *err)
+{
+	struct axas_host_memory *backing = calloc(1, sizeof(*backing));
+	int rc;
+
+	if (!backing)
+		return memory_error(config, ENOMEM, "no heap", err);
+	rc = create_in(config, backing, err);
+	if (rc < 0) {
+		axas_backing_destroy(backing);
+		return rc;
+	}
+	*ret_backing = backing;
+	return 0;
+}
+
+void axas_backing_destroy(struct axas_host_memory *backing)
+{
+	if (!backing)
+		return;
+	if (backing->base)
+		munmap(backing->base, backing->size_bytes);
+	if (backing->fd >= 0)
+		close(backing->fd);
+	free(backing);
+}
+
+/* For kernels before 5.14. Nobody else can see the memory yet or the pages keep their value. */
+static int touch_pages(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes)
+{
+	/* Allocating through the file fails cleanly where a touch would raise SIGBUS. */
+	if (backing->owns_pages && backing->fd >= 0 &&
+	    fallocate(backing->fd, 0, (off_t)(hva - backing->base), (off_t)size_bytes) < 0)
+		return -errno;
+	for (uint64_t i = 0; i < size_bytes; i += backing->page_size_bytes) {
+		uint8_t *byte = (uint8_t *)hva + i;
+		if (backing->host_writable && !backing->is_private)
+			__atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
+		else
+			(void)__atomic_load_n(byte, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+int axas_backing_populate(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes,
+			  enum ax_error_kind kind, struct ax_error *err)
+{
+	bool by_write = backing->host_writable && !backing->is_private;
+	char size[32];
+	int rc;
+
+	do {
+		rc = madvise(hva, size_bytes, by_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	} while (rc < 0 && (errno == EINTR || errno == EAGAIN));
+	if (rc == 0)
+		return 0;
+	rc = -errno;
+	if (rc == -EINVAL && backing->is_special)
+		return 0; /* the driver has mapped it whole, and touching it may have effects */
+	if (rc == -EINVAL)
+		rc = touch_pages(backing, hva, size_bytes);
+	if (rc == 0)
+		return 0;
+	return ax_error_set(err, kind, rc == -EFAULT ? ENOMEM : -rc,
+			    "cannot populate %s of guest memory: %s",
+			    ax_format_size(size_bytes, size, sizeof(size)), strerror(-rc));
+}
+
+/* Replace [low, high) by memory that nobody else sees, then empty what was there. */
+static void park(const struct axas_host_memory *backing, char *low, char *high)
+{
+	uint64_t size_bytes = (uint64_t)(high - low);
+	/* The bare system call: to a thread sanitizer mmap counts as a write to the range, and a
+	 * reader that is still copying from it is exactly the case this is for. */
+	long rc = syscall(SYS_mmap, low, size_bytes, PROT_READ | PROT_WRITE,
+			  MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+
+	if (rc == -1) {
+		/* Too many mappings, say. The old mapping serves; only hugetlb keeps its pages,
+		 * for a punched huge page may not come back. */
+		ax_log(AX_LOG_WARN, LAYER, "unmapped memory could not be replaced: %s",
+		       strerror(errno));
+		if (backing->is_hugetlb)
+			return;
+		if (backing->owns_pages && backing->fd < 0)
+			madvise(low, size_bytes, MADV_DONTNEED);
+	}
+	if (backing->owns_pages && backing->fd >= 0 &&
+	    fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)(low - backing->base), (off_t)size_bytes) < 0)
+		ax_log(AX_LOG_WARN, LAYER, "unmapped memory stays allocated: %s", strerror(errno));
+}
+
+/* Whether a region still uses part of the host page at hva. */
+static bool page_in_use(const struct axas_table *table, const struct axas_host_memory *backing,
+			const char *hva)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct axas_region *region = &table->regions[i];
+		const char *start = region->info.hva;
+		if (region->backing == backing && start < hva + backing->page_size_bytes &&
+		    start + region->info.size_bytes > hva)
+			return true;
+	}
+	return false;
+}
+
+static bool backing_in_use(const struct axas_table *table, const struct axas_host_memory *backing)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		if (table->regions[i].backing == backing)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel places mappings side by side, so the list of parked ranges stays short. */
+static void remember_parked(struct axas *as, struct axas_host_memory *range)
+{
+	struct axas_host_memory **link = &as->parked;
+
+	while (*link) {
+		struct axas_host_memory *other = *link;
+		bool below = other->base + other->size_bytes == range->base;
+		bool above = range->base + range->size_bytes == other->base;
+
+		if (below || above) {
+			range->base = below ? other->base : range->base;
+			range->size_bytes += other->size_bytes;
+			*link = other->next;
+			free(other);
+			link = &as->parked; /* the grown range may touch another one now */
+			continue;
+		}
+		link = &other->next;
+	}
+	range->next = as->parked;
+	as->parked = range;
+}
+
+void axas_backing_release(const struct axas_host_memory *backing, const struct axas_table *table,
+			  const char *hva, uint64_t size_bytes)
+{
+	uint64_t page = backing->page_size_bytes;
+	uint64_t low = ax_align_down((uint64_t)(hva - backing->base), page);
+	uint64_t high = ax_align_up((uint64_t)(hva - backing->base) + size_bytes, page);
+
+	/* A huge page goes only as a whole, with the last 4 KiB of it. */
+	if (page_in_use(table, backing, backing->base + low))
+		low += page;
+	if (low < high && page_in_use(table, backing, backing->base + high - page))
+		high -= page;
+	if (low < high)
+		park(backing, backing->base + low, backing->base + high);
+}
+
+void axas_backing_sweep(struct axas *as, const struct axas_table *table)
+{
+	struct axas_host_memory **link = &as->backings;
+
+	while (*link) {
+		struct axas_host_memory *backing = *link;
+		if (backing_in_use(table, backing)) {
+			link = &backing->next;
+			continue;
+		}
+		*link = backing->next;
+		if (backing->fd >= 0)
+			close(backing->fd);
+		backing->fd = -1;
+		remember_parked(as, backing);
+	}
+}
