@@ -76,8 +76,6 @@ struct axvm_options {
 	struct axchr_config
 		console; /* fds of the serial console; used when serial.mode is not none */
 	const struct axarch *arch; /* NULL: as the configuration says */
-	/* Told on the control loop when the VM has stopped. May be NULL. */
-	void (*on_stopped)(void *ctx, struct axvm *vm);
 	/* Sees a fresh architecture VM before vCPUs are made (the fake's scripts). May be NULL. */
 	int (*on_arch_vm)(void *ctx, struct axarch_vm *arch_vm, struct ax_error *err);
 	void *ctx;
@@ -93,6 +91,9 @@ void axvm_destroy(struct axvm *vm);
 int axvm_start(struct axvm *vm, struct ax_error *err);
 /* Ask for the end, any thread, returns at once; the first reason wins. */
 void axvm_request_stop(struct axvm *vm, enum axvm_stop_reason reason);
+/* Readable once a stop has been requested by whomever: for the owner's loop, which then calls
+ * axvm_wait. Not to be read or closed by the caller. */
+int axvm_stop_fd(const struct axvm *vm);
 /* Until STOPPED or FAILED: joins every vCPU thread. Control thread. */
 int axvm_wait(struct axvm *vm, struct ax_error *err);
 int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *err); /* both */

@@ -1,0 +1,414 @@
+/*
+ * The steps of building a VM: from the frozen configuration to slices for the layers below. Each
+ * step stores what it made in the VM at once, so that axvm_destroy can end it from anywhere.
+ */
+#include "vm_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_config *ret)
+{
+	const struct axcfg *c = vm->config;
+
+	for (size_t i = 0; i < c->cpus.ids.count; i++)
+		ids[i] = (uint32_t)c->cpus.ids.values[i];
+	*ret = (struct axarch_vm_config){
+		.name = c->name,
+		.vcpu_count = (uint32_t)c->cpus.count,
+		.hardware_ids = c->cpus.ids.count ? ids : NULL,
+		.memory_bytes = c->memory.size_bytes,
+		.irq_mode = c->machine.irq_mode == AXCFG_IRQ_NONE ? AXARCH_IRQ_NONE
+								  : AXARCH_IRQ_EMULATED,
+		.acpi = c->machine.acpi,
+		.mp_table = c->machine.mp_table,
+		.legacy_pit = c->machine.pit,
+		.kvm_device = c->kvm_device,
+		/* A bare payload asks for nothing paravirtual. */
+		.cpu.mask_paravirt = c->kernel.protocol == AXCFG_PROTOCOL_FLAT,
+	};
+}
+
+int vm_build_machine(struct axvm *vm, struct ax_error *err)
+{
+	struct axarch_vm_config config;
+	uint32_t ids[AXCFG_MAX_CPUS];
+	int rc;
+
+	arch_config(vm, ids, &config);
+	rc = vm->arch->plan(&config, &vm->plan, err);
+	if (!rc)
+		rc = vm->arch->probe(config.kvm_device, err);
+	if (!rc)
+		rc = vm->arch->vm_create(&config, &vm->plan, &vm->arch_vm, err);
+	if (!rc && vm->options.on_arch_vm)
+		rc = vm->options.on_arch_vm(vm->options.ctx, vm->arch_vm, err);
+	return rc;
+}
+
+static enum axas_backing backing(const struct axvm *vm)
+{
+	static const enum axas_backing by_choice[] = {
+		[AXCFG_BACKING_ANON] = AXAS_BACKING_ANON,
+		[AXCFG_BACKING_THP] = AXAS_BACKING_THP,
+		[AXCFG_BACKING_HUGETLB_2M] = AXAS_BACKING_HUGETLB_2M,
+		[AXCFG_BACKING_HUGETLB_1G] = AXAS_BACKING_HUGETLB_1G,
+	};
+
+	if (vm->config->memory.backing == AXCFG_BACKING_AUTO)
+		return vm->profile->memory_backing;
+	return by_choice[vm->config->memory.backing];
+}
+
+static int map_ram(struct axvm *vm, struct ax_error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < vm->plan.memory_count; i++) {
+		char name[16];
+		struct axas_region_config region = {
+			.name = name,
+			.gpa = vm->plan.memory[i].gpa,
+			.size_bytes = vm->plan.memory[i].size_bytes,
+			.backing = backing(vm),
+			.flags = AXAS_RW | AXAS_EXEC,
+			.populate = vm->config->memory.populate,
+			.lock = vm->config->memory.lock,
+			.fd = -1,
+		};
+
+		snprintf(name, sizeof(name), "ram%zu", i);
+		rc = axas_map(vm->memory, &region, err);
+	}
+	return rc;
+}
+
+static int map_extra(struct axvm *vm, size_t index, struct ax_error *err)
+{
+	const struct axcfg_region *extra = &vm->config->memory.regions[index];
+	bool reserved = extra->map_type == AXAS_MAP_RESERVED;
+	char name[24];
+	struct axas_layout_range range = {
+		.name = "memory.regions",
+		.kind = AXAS_LAYOUT_MEMORY,
+		.gpa = extra->gpa,
+		.size_bytes = extra->size_bytes,
+	};
+	struct axas_region_config region = {
+		.name = name,
+		.gpa = extra->gpa,
+		.size_bytes = extra->size_bytes,
+		.type = (enum axas_map_type)extra->map_type,
+		.backing = reserved ? AXAS_BACKING_FILE : AXAS_BACKING_ANON,
+		.flags = extra->read_only ? AXAS_READ : AXAS_RW,
+		.path = extra->path,
+		.fd = -1,
+	};
+	int rc = axas_layout_add(&vm->plan.layout, &range, err);
+
+	snprintf(name, sizeof(name), "region%zu", index);
+	if (!rc)
+		rc = axas_map(vm->memory, &region, err);
+	return rc ? ax_error_context(err, "memory.regions[%zu]", index) : 0;
+}
+
+int vm_build_memory(struct axvm *vm, struct ax_error *err)
+{
+	struct axas_mapper mapper;
+	int rc;
+
+	vm->arch->vm_mapper(vm->arch_vm, &mapper);
+	rc = axas_create(vm->plan.gpa_limit, &mapper, &vm->memory, err);
+	if (!rc)
+		rc = map_ram(vm, err);
+	for (size_t i = 0; !rc && i < vm->config->memory.region_count; i++)
+		rc = map_extra(vm, i, err);
+	return rc;
+}
+
+static int attach_virtio(struct axvm *vm, const char *class_name, const char *name,
+			 const void *config, size_t config_size, struct ax_error *err)
+{
+	struct axvirtio_mmio_info info;
+	struct axdev *dev;
+	int rc = axdev_create(class_name, name, config, config_size, &vm->services, &dev, err);
+
+	if (rc)
+		return rc;
+	rc = axbus_attach(vm->bus, dev, err);
+	if (rc) {
+		axdev_destroy(dev);
+		return rc;
+	}
+	axvirtio_mmio_get_info(dev, &info);
+	vm->virtio[vm->device_count] = dev;
+	vm->devices[vm->device_count++] = (struct axarch_device){
+		.kind = AXARCH_DEVICE_VIRTIO_MMIO,
+		.gpa = info.gpa,
+		.size_bytes = info.size_bytes,
+		.gsi = info.gsi,
+	};
+	return 0;
+}
+
+/* The next free window and line of the plan. */
+static int next_place(struct axvm *vm, struct axvirtio_place *ret_place, struct ax_error *err)
+{
+	size_t slot = vm->device_count;
+
+	if (slot >= vm->plan.device_count || slot >= VM_MAX_DEVICES) {
+		ax_error_set(err, AX_ERROR_DEVICE, ENOSPC, "more than %u virtio devices",
+			     vm->plan.device_count);
+		return ax_error_hint(err, "the machine has interrupt lines for that many");
+	}
+	*ret_place = (struct axvirtio_place){
+		.gpa = vm->plan.device_gpa + slot * vm->plan.device_stride,
+		.gsi = vm->plan.device_gsi[slot],
+	};
+	return 0;
+}
+
+static int attach_disk(struct axvm *vm, size_t index, struct ax_error *err)
+{
+	const struct axcfg_disk *disk = &vm->config->disks[index];
+	struct axvirtio_blk_config config = {
+		.path = disk->path,
+		.fd = -1,
+		.read_only = disk->read_only,
+		.direct = disk->direct,
+		.serial = disk->serial,
+	};
+	char name[16];
+	int rc = next_place(vm, &config.place, err);
+
+	snprintf(name, sizeof(name), "disk%zu", index);
+	return rc ? rc : attach_virtio(vm, "virtio-blk", name, &config, sizeof(config), err);
+}
+
+static int attach_rng(struct axvm *vm, struct ax_error *err)
+{
+	struct axvirtio_rng_config config = {.fd = -1};
+	int rc = next_place(vm, &config.place, err);
+
+	return rc ? rc : attach_virtio(vm, "virtio-rng", "rng0", &config, sizeof(config), err);
+}
+
+static int build_console(struct axvm *vm, struct ax_error *err)
+{
+	struct axchr_config config = vm->options.console;
+
+	if (vm->config->serial.mode == AXCFG_SERIAL_NONE)
+		return 0;
+	/* The VM stands between the owner's hooks and the backend: it looks for a panic's text. */
+	config.output_tap = vm_console_tap;
+	config.input_filter = config.input_filter ? vm_console_filter : NULL;
+	config.ctx = vm;
+	return axchr_create(&config, vm->io_loop, &vm->console, err);
+}
+
+static int attach_platform(struct axvm *vm, struct ax_error *err)
+{
+	struct axarch_platform platform = {
+		.bus = vm->bus,
+		.services = &vm->services,
+		.serial = vm->console,
+		.on_power = vm_on_power,
+		.on_mark = vm_on_mark,
+		.ctx = vm,
+	};
+
+	return vm->arch->platform_attach(vm->arch_vm, &platform, err);
+}
+
+int vm_build_devices(struct axvm *vm, struct ax_error *err)
+{
+	struct axirq_chip chip;
+	int rc = axbus_create(vm->config->machine.unclaimed == AXCFG_UNCLAIMED_FAULT
+				      ? AXBUS_MISSING_FAULT
+				      : AXBUS_MISSING_IGNORE,
+			      &vm->bus, err);
+
+	if (rc)
+		return rc;
+	vm->arch->vm_irq_chip(vm->arch_vm, &chip);
+	rc = axirq_domain_create(&chip, &vm->irqs, err);
+	if (rc)
+		return rc;
+	vm->services = (struct axdev_services){
+		.memory = vm->memory,
+		.irqs = vm->irqs,
+		.assign_doorbell = vm->arch->assign_doorbell,
+		.release_doorbell = vm->arch->release_doorbell,
+		.ctx = vm->arch_vm,
+		.io_loop = vm->io_loop,
+	};
+	rc = build_console(vm, err);
+	if (!rc)
+		rc = attach_platform(vm, err);
+	if (vm->config->machine.irq_mode == AXCFG_IRQ_NONE)
+		return rc; /* no lines: nothing that needs an interrupt */
+	for (size_t i = 0; !rc && i < vm->config->disk_count; i++)
+		rc = attach_disk(vm, i, err);
+	if (!rc && vm->config->rng)
+		rc = attach_rng(vm, err);
+	return rc;
+}
+
+static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
+{
+	const struct axcfg *c = vm->config;
+	int cpu = c->cpus.affinity.count ? (int)c->cpus.affinity.values[index] : 0;
+	struct axvcpu_config config = {
+		.index = index,
+		.hardware_id = c->cpus.ids.count ? c->cpus.ids.values[index] : index,
+		.host_cpus = c->cpus.affinity.count ? &cpu : NULL,
+		.host_cpu_count = c->cpus.affinity.count ? 1 : 0,
+		.limits = {.timeout_ns = c->limits.timeout_ns, .max_exits = c->limits.max_exits},
+		.on_exit = vm_on_exit,
+		.on_exit_ctx = vm,
+	};
+	int rc = vm->arch->vcpu_create(vm->arch_vm, index, &config.ops, &config.impl, err);
+
+	if (rc)
+		return rc;
+	rc = axvcpu_create(&config, &vm->vcpus[index], err);
+	if (rc)
+		config.ops->destroy(config.impl);
+	else
+		vm->vcpu_count++;
+	return rc;
+}
+
+int vm_build_vcpus(struct axvm *vm, struct ax_error *err)
+{
+	uint32_t count = (uint32_t)vm->config->cpus.count;
+	int rc = 0;
+
+	vm->vcpus = calloc(count, sizeof(*vm->vcpus));
+	if (!vm->vcpus)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory for %u vCPUs",
+				    count);
+	for (uint32_t i = 0; !rc && i < count; i++)
+		rc = build_vcpu(vm, i, err);
+	return rc;
+}
+
+static int open_image(const char *key, const char *path, int *ret_fd, struct ax_error *err)
+{
+	int fd;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		int rc = errno;
+
+		ax_error_set(err, AX_ERROR_BOOT_IMAGE, rc, "%s: cannot open %s: %s", key, path,
+			     strerror(rc));
+		return ax_error_hint(err, rc == ENOENT ? "check the path"
+						       : "check that this user may read the file");
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The default command line, or the user's; *ret_text is the caller's to free. */
+static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error *err)
+{
+	const struct axcfg *c = vm->config;
+	bool root = c->disk_count && !c->kernel.initrd;
+	int rc;
+
+	if (c->kernel.cmdline)
+		rc = asprintf(ret_text, "%s%s%s", c->kernel.cmdline, c->kernel.append ? " " : "",
+			      c->kernel.append ? c->kernel.append : "");
+	else
+		rc = asprintf(ret_text, "%spanic=-1 pci=off%s%s%s",
+			      c->serial.mode == AXCFG_SERIAL_NONE ? "" : "console=ttyS0 ",
+			      !root                   ? ""
+			      : c->disks[0].read_only ? " root=/dev/vda ro"
+						      : " root=/dev/vda rw",
+			      c->kernel.append ? " " : "",
+			      c->kernel.append ? c->kernel.append : "");
+	if (rc < 0) {
+		*ret_text = NULL;
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
+				    "out of memory for the command line");
+	}
+	return 0;
+}
+
+/* A word of its own, or the start of one with '='. */
+static bool has_word(const char *cmdline, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = strstr(cmdline, word); at; at = strstr(at + 1, word))
+		if ((at == cmdline || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+			return true;
+	return false;
+}
+
+static uint32_t announce(const struct axvm *vm, const char *cmdline)
+{
+	bool tables = vm->config->machine.acpi && !has_word(cmdline, "acpi=off");
+
+	switch ((enum axcfg_announce)vm->config->machine.announce) {
+	case AXCFG_ANNOUNCE_TABLES:
+		return AXARCH_ANNOUNCE_TABLES;
+	case AXCFG_ANNOUNCE_CMDLINE:
+		return AXARCH_ANNOUNCE_CMDLINE;
+	case AXCFG_ANNOUNCE_BOTH:
+		return AXARCH_ANNOUNCE_TABLES | AXARCH_ANNOUNCE_CMDLINE;
+	case AXCFG_ANNOUNCE_AUTO:
+		break;
+	}
+	/* A kernel that learns of a device twice complains about the second time (ADR 0004). */
+	return tables ? AXARCH_ANNOUNCE_TABLES : AXARCH_ANNOUNCE_CMDLINE;
+}
+
+int vm_load_images(struct axvm *vm, struct ax_error *err)
+{
+	static const enum axarch_boot_protocol protocols[] = {
+		[AXCFG_PROTOCOL_AUTO] = AXARCH_BOOT_AUTO,
+		[AXCFG_PROTOCOL_LINUX64] = AXARCH_BOOT_LINUX64,
+		[AXCFG_PROTOCOL_LINUX32] = AXARCH_BOOT_LINUX32,
+		[AXCFG_PROTOCOL_PVH] = AXARCH_BOOT_PVH,
+		[AXCFG_PROTOCOL_FLAT] = AXARCH_BOOT_FLAT,
+	};
+	const struct axcfg *c = vm->config;
+	AX_AUTO_CLOSE int kernel_fd = -1;
+	AX_AUTO_CLOSE int initrd_fd = -1;
+	AX_AUTO_FREE char *cmdline = NULL;
+	struct axarch_boot boot = {
+		.kernel_name = c->kernel.path,
+		.initrd_name = c->kernel.initrd,
+		.protocol = protocols[c->kernel.protocol],
+		.load_gpa = c->kernel.load_gpa,
+		.entry = c->kernel.entry,
+		.flat_bits = (unsigned)c->kernel.bits,
+	};
+	struct axarch_machine machine = {.devices = vm->devices,
+					 .device_count = vm->device_count,
+					 .has_serial = vm->console != NULL};
+	int rc = open_image("kernel", c->kernel.path, &kernel_fd, err);
+
+	if (!rc)
+		rc = open_image("initrd", c->kernel.initrd, &initrd_fd, err);
+	if (!rc)
+		rc = build_cmdline(vm, &cmdline, err);
+	if (rc)
+		return rc;
+	boot.kernel_fd = kernel_fd;
+	boot.initrd_fd = initrd_fd;
+	boot.cmdline = cmdline;
+	machine.announce = announce(vm, cmdline);
+	rc = vm->arch->load(vm->arch_vm, vm->memory, &boot, &machine, err);
+	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
+		rc = axvcpu_setup(vm->vcpus[i], err);
+	return rc;
+}

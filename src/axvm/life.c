@@ -1,0 +1,156 @@
+/*
+ * A built VM's life: start, pause, resume, stop, wait. The control thread calls these; what may
+ * come from elsewhere (a stop) is only a request that axvm_wait completes.
+ */
+#include "vm_private.h"
+
+#include <errno.h>
+
+#define FLUSH_TIMEOUT_MS 200
+
+static void io_thread(void *arg)
+{
+	struct axvm *vm = arg;
+	struct ax_error err = {0};
+
+	if (ax_loop_run(vm->io_loop, &err))
+		vm_stop_with(vm, AXVM_STOP_HOST, NULL, &err);
+}
+
+static void on_timeout(void *ctx, int fd, uint32_t events)
+{
+	struct axvm *vm = ctx;
+
+	(void)fd;
+	(void)events;
+	/* The bootstrap processor reports it; that stops all of them. */
+	axvcpu_expire(vm->vcpus[0]);
+}
+
+static int start_threads(struct axvm *vm, struct ax_error *err)
+{
+	struct ax_thread_config config = {.name = "io 0"};
+	struct ax_event *timer;
+	int rc = 0;
+
+	if (vm->config->limits.timeout_ns)
+		rc = ax_loop_add_timer(vm->io_loop, vm->config->limits.timeout_ns, 0, on_timeout,
+				       vm, &timer, err);
+	if (!rc)
+		rc = ax_thread_start(&config, io_thread, vm, &vm->io_thread, err);
+	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
+		rc = axvcpu_start(vm->vcpus[i], false, err);
+	return rc;
+}
+
+static void end_threads(struct axvm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		axvcpu_request_stop(vm->vcpus[i]);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		axvcpu_join(vm->vcpus[i]);
+	/* The guest is silent now; what it asked for before is still served. */
+	if (vm->io_thread) {
+		ax_loop_stop(vm->io_loop);
+		ax_thread_join(vm->io_thread);
+		vm->io_thread = NULL;
+	}
+	if (vm->console)
+		axchr_flush(vm->console, FLUSH_TIMEOUT_MS);
+	atomic_store(&vm->end_ns, ax_clock_ns());
+}
+
+int axvm_start(struct axvm *vm, struct ax_error *err)
+{
+	int rc;
+
+	if (!vm->config->kernel.path && !vm->options.on_arch_vm) {
+		ax_error_set(err, AX_ERROR_BOOT_IMAGE, ENOENT, "%s has no kernel to start",
+			     vm->config->name);
+		return ax_error_hint(err, "give --kernel PATH");
+	}
+	rc = vm_move(vm, VM_OP_START, err);
+	if (rc)
+		return rc;
+	vm->start_ns = ax_clock_ns();
+	vm_moment(vm, "start");
+	rc = start_threads(vm, err);
+	if (rc) {
+		end_threads(vm);
+		(void)vm_move(vm, VM_OP_FAIL, NULL);
+		return rc;
+	}
+	/* A stop that came while the threads were being made must not miss the later ones. */
+	if (atomic_load(&vm->stop_reason) != AXVM_STOP_NONE)
+		for (uint32_t i = 0; i < vm->vcpu_count; i++)
+			axvcpu_request_stop(vm->vcpus[i]);
+	return 0;
+}
+
+int axvm_wait(struct axvm *vm, struct ax_error *err)
+{
+	enum axvm_state state = axvm_state(vm);
+
+	if (state == AXVM_STOPPED || state == AXVM_FAILED)
+		return 0;
+	if (state == AXVM_LOADED || state == AXVM_LOADING)
+		return ax_error_set(err, AX_ERROR_INVALID_STATE, EBADFD,
+				    "cannot wait for a VM that is %s and was never started",
+				    axvm_state_name(state, AXVM_NAMING_AXVM));
+	/* Without a request this blocks until the guest ends by itself. */
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		axvcpu_join(vm->vcpus[i]);
+	end_threads(vm);
+	if (atomic_load(&vm->stop_reason) == AXVM_STOP_NONE)
+		vm_stop_with(
+			vm, AXVM_STOP_HOST, NULL,
+			&(struct ax_error){.kind = AX_ERROR_INTERNAL,
+					   .severity = AX_SEVERITY_ERROR,
+					   .message = "all vCPU threads ended without a reason"});
+	vm_settle_stop_reason(vm);
+	if (atomic_load(&vm->stop_reason) == AXVM_STOP_HOST)
+		return vm_move(vm, VM_OP_FAIL, err);
+	return vm_move(vm, VM_OP_STOPPED, err);
+}
+
+int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *err)
+{
+	axvm_request_stop(vm, reason);
+	return axvm_wait(vm, err);
+}
+
+int axvm_pause(struct axvm *vm, struct ax_error *err)
+{
+	int rc = vm_move(vm, VM_OP_PAUSE, err);
+
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		axvcpu_request_pause(vm->vcpus[i]);
+	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
+		rc = axvcpu_pause(vm->vcpus[i], err);
+	if (!rc)
+		rc = axbus_suspend(vm->bus, err);
+	if (!rc)
+		return vm_move(vm, VM_OP_PAUSED, err); /* refused when a stop came meanwhile */
+	/* Back to where it was: nothing stays half paused. */
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		(void)axvcpu_resume(vm->vcpus[i], NULL);
+	if (!vm_move(vm, VM_OP_PAUSED, NULL))
+		(void)vm_move(vm, VM_OP_RESUME, NULL);
+	return rc;
+}
+
+int axvm_resume(struct axvm *vm, struct ax_error *err)
+{
+	int rc = vm_move(vm, VM_OP_RESUME, err);
+
+	if (rc)
+		return rc;
+	rc = axbus_resume(vm->bus, err);
+	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
+		rc = axvcpu_resume(vm->vcpus[i], err);
+	if (rc)
+		vm_stop_with(vm, AXVM_STOP_HOST, NULL, err);
+	return rc;
+}

@@ -1,0 +1,139 @@
+/*
+ * Why a VM stops. The first reason wins and is kept with the vCPU, the error and its registers;
+ * a panic that only the console told of is recognised when the guest then resets.
+ */
+#include "vm_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	int exit_status; /* -1: as the error's kind says */
+} reasons[AXVM_STOP_REASON_COUNT] = {
+	[AXVM_STOP_NONE] = {"none", 1},
+	[AXVM_STOP_CLEAN] = {"clean", 0},
+	[AXVM_STOP_SYSTEM_DOWN] = {"system-down", 0},
+	[AXVM_STOP_RESET] = {"reset", 10},
+	[AXVM_STOP_PANIC] = {"panic", 11},
+	[AXVM_STOP_FORCED] = {"forced", 0},
+	[AXVM_STOP_LIMIT] = {"limit", 13},
+	[AXVM_STOP_FAULT] = {"fault", 12},
+	[AXVM_STOP_HOST] = {"host-error", -1},
+};
+
+const char *axvm_stop_reason_name(enum axvm_stop_reason reason)
+{
+	return (unsigned)reason < AXVM_STOP_REASON_COUNT ? reasons[reason].name : "?";
+}
+
+int axvm_stop_exit_status(enum axvm_stop_reason reason, const struct ax_error *error)
+{
+	int status = (unsigned)reason < AXVM_STOP_REASON_COUNT ? reasons[reason].exit_status : 1;
+
+	return status >= 0 ? status : ax_error_kind_exit_status(error->kind);
+}
+
+void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
+		  const struct ax_error *error)
+{
+	uint64_t one = 1;
+	int none = AXVM_STOP_NONE;
+
+	if (error && error->kind != AX_ERROR_NONE)
+		atomic_fetch_add(&vm->errors, 1);
+	if (!atomic_compare_exchange_strong(&vm->stop_reason, &none, (int)reason))
+		return;
+	pthread_mutex_lock(&vm->stop_lock);
+	vm->stop_info.reason = reason;
+	vm->stop_info.vcpu = vcpu ? axvcpu_index(vcpu) : UINT32_MAX;
+	if (error && error->kind != AX_ERROR_NONE)
+		vm->stop_info.error = *error;
+	if (vcpu && (reason == AXVM_STOP_FAULT || reason == AXVM_STOP_HOST))
+		axvcpu_dump(vcpu, vm->stop_info.registers, sizeof(vm->stop_info.registers));
+	pthread_mutex_unlock(&vm->stop_lock);
+	/* A VM that has not been started has nothing to leave; one that has failed has left. */
+	(void)vm_move(vm, VM_OP_STOP, NULL);
+	/* Every vCPU, the caller's too: one that stopped must not leave others halted for ever. */
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		axvcpu_request_stop(vm->vcpus[i]);
+	if (write(vm->stop_fd, &one, sizeof(one)) < 0)
+		ax_log(AX_LOG_ERROR, "axvm", "cannot tell the owner that %s stops: %s",
+		       vm->config->name, strerror(errno));
+}
+
+void axvm_request_stop(struct axvm *vm, enum axvm_stop_reason reason)
+{
+	vm_stop_with(vm, reason, NULL, NULL);
+}
+
+int axvm_stop_fd(const struct axvm *vm)
+{
+	return vm->stop_fd;
+}
+
+void vm_on_power(void *ctx, enum axdev_power_event event)
+{
+	static const enum axvm_stop_reason by_event[] = {
+		[AXDEV_POWER_OFF] = AXVM_STOP_SYSTEM_DOWN,
+		[AXDEV_POWER_RESET] = AXVM_STOP_RESET,
+		[AXDEV_POWER_PANIC] = AXVM_STOP_PANIC,
+	};
+
+	vm_stop_with(ctx, by_event[event], NULL, NULL);
+}
+
+/* Linux says this on its console whether or not it has a driver for pvpanic. */
+void vm_console_tap(void *ctx, const uint8_t *bytes, size_t count)
+{
+	static const char text[] = "Kernel panic - not syncing";
+	struct axvm *vm = ctx;
+
+	for (size_t i = 0; i < count; i++) {
+		/* 'K' occurs only at the start of the text, so a mismatch restarts there. */
+		if (bytes[i] == (uint8_t)text[vm->panic_match])
+			vm->panic_match++;
+		else
+			vm->panic_match = bytes[i] == (uint8_t)text[0];
+		if (vm->panic_match == sizeof(text) - 1) {
+			vm->panic_match = 0;
+			atomic_store(&vm->panic_seen, true);
+		}
+	}
+	if (vm->options.console.output_tap)
+		vm->options.console.output_tap(vm->options.console.ctx, bytes, count);
+}
+
+size_t vm_console_filter(void *ctx, uint8_t *bytes, size_t count)
+{
+	struct axvm *vm = ctx;
+
+	return vm->options.console.input_filter(vm->options.console.ctx, bytes, count);
+}
+
+/* With all output drained: a reset or triple fault after the panic's text was the panic. */
+void vm_settle_stop_reason(struct axvm *vm)
+{
+	int reason = atomic_load(&vm->stop_reason);
+
+	if (!atomic_load(&vm->panic_seen) ||
+	    (reason != AXVM_STOP_RESET && reason != AXVM_STOP_FAULT))
+		return;
+	atomic_store(&vm->stop_reason, AXVM_STOP_PANIC);
+	pthread_mutex_lock(&vm->stop_lock);
+	vm->stop_info.reason = AXVM_STOP_PANIC;
+	vm->stop_info.error = (struct ax_error){0};
+	vm->stop_info.registers[0] = '\0';
+	pthread_mutex_unlock(&vm->stop_lock);
+}
+
+void axvm_get_stop_info(const struct axvm *vm, struct axvm_stop_info *ret_info)
+{
+	struct axvm *mutable = (struct axvm *)(uintptr_t)vm; /* the lock is not part of its value */
+
+	pthread_mutex_lock(&mutable->stop_lock);
+	*ret_info = vm->stop_info;
+	pthread_mutex_unlock(&mutable->stop_lock);
+}

@@ -1,0 +1,98 @@
+/*
+ * What the files of the axvm layer share: the VM itself, top-down in the order it is built and
+ * torn down in reverse.
+ */
+#ifndef AXVM_VM_PRIVATE_H
+#define AXVM_VM_PRIVATE_H
+
+#include <axvm/axvm.h>
+#include <axvm/host.h>
+#include <axvm/profile.h>
+#include <axvm/virtio.h>
+
+#include <pthread.h>
+
+#define VM_MAX_MOMENTS 64
+#define VM_MAX_DEVICES 32
+
+enum vm_operation {
+	VM_OP_LOADED,
+	VM_OP_START,
+	VM_OP_PAUSE,
+	VM_OP_PAUSED,
+	VM_OP_RESUME,
+	VM_OP_STOP,
+	VM_OP_STOPPED,
+	VM_OP_FAIL,
+	VM_OP_COUNT
+};
+
+struct axvm {
+	const struct axcfg *config; /* not owned */
+	struct axvm_options options;
+	_Atomic int state;
+
+	const struct axarch *arch;
+	const struct axprof *profile;
+	struct axarch_plan plan;
+
+	struct ax_loop *io_loop; /* thread "io 0" */
+	struct ax_thread *io_thread;
+	int stop_fd; /* eventfd, see axvm_stop_fd */
+
+	struct axarch_vm *arch_vm;
+	struct axas *memory;
+	struct axbus *bus;
+	struct axirq_domain *irqs;
+	struct axdev_services services;
+	struct axchr *console;
+	struct axarch_device devices[VM_MAX_DEVICES]; /* what the guest is told about */
+	struct axdev *virtio[VM_MAX_DEVICES];         /* the same, owned by the bus */
+	size_t device_count;
+
+	struct axvcpu **vcpus;
+	uint32_t vcpu_count;
+
+	/* Why it stops: the first request wins (stop.c). */
+	_Atomic int stop_reason;
+	pthread_mutex_t stop_lock; /* guards stop_info, between the vCPU that failed and readers */
+	struct axvm_stop_info stop_info;
+	_Atomic bool panic_seen; /* on the console */
+	uint32_t panic_match;    /* how much of the text has passed; I/O thread */
+
+	_Atomic uint64_t errors, hardware_failures, timeouts;
+	uint64_t start_ns;
+	_Atomic uint64_t end_ns;
+	struct axvm_metrics metrics_base; /* at the last reset */
+
+	_Atomic uint32_t moment_count;
+	struct axvm_moment moments[VM_MAX_MOMENTS];
+};
+
+/* state.c: the only writer of vm->state. */
+int vm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err);
+
+/* build.c: the steps of axvm_create, in order. */
+int vm_build_machine(struct axvm *vm, struct ax_error *err);
+int vm_build_memory(struct axvm *vm, struct ax_error *err);
+int vm_build_devices(struct axvm *vm, struct ax_error *err);
+int vm_build_vcpus(struct axvm *vm, struct ax_error *err);
+int vm_load_images(struct axvm *vm, struct ax_error *err);
+
+/* exit.c */
+enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+			       struct ax_error *err);
+
+/* stop.c */
+void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
+		  const struct ax_error *error);
+void vm_on_power(void *ctx, enum axdev_power_event event);
+void vm_console_tap(void *ctx, const uint8_t *bytes, size_t count);
+size_t vm_console_filter(void *ctx, uint8_t *bytes, size_t count);
+void vm_settle_stop_reason(struct axvm *vm);
+
+/* timeline.c */
+void vm_moment(struct axvm *vm, const char *fmt, ...) AX_PRINTF(2, 3);
+void vm_on_mark(void *ctx, uint64_t code);
+
+#endif
