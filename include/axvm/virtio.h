@@ -220,6 +220,7 @@ void axvirtio_destroy(struct axvirtio *device);
 struct axvirtio_stats {
 	uint64_t kicks;                 /* wake-ups of the I/O thread by a doorbell */
 	uint64_t requests;              /* chains given back */
+	uint64_t errors;                /* of these, with an error status */
 	uint64_t bytes;                 /* payload moved */
 	uint64_t interrupts;            /* sent for queues */
 	uint64_t interrupts_suppressed; /* published batches the driver wanted none for */

@@ -1,0 +1,115 @@
+/*
+ * What a transport sees of a device: status, features, queue set-up, configuration space, kicks and
+ * reset, without any register layout. device.c holds the driver's side of it (vCPU threads),
+ * serve.c the I/O thread's. virtio-mmio is the first transport; virtio-pci fits the same calls.
+ *
+ * Locking: `lock` serialises everything a driver does through registers and is held across a reset;
+ * the I/O thread never takes it. What both sides touch is atomic (status), behind the gate (queues,
+ * device), or under config_lock (configuration space), which is taken last and never held long.
+ */
+#ifndef AXVM_VIRTIO_CORE_H
+#define AXVM_VIRTIO_CORE_H
+
+#include <axvm/virtio.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include "gate.h"
+
+#define LAYER "virtio"
+
+/* Supplied by the transport; any thread. */
+struct core_transport {
+	void (*interrupt)(void *ctx, unsigned index); /* buffers of queue `index` were used */
+	void (*config_changed)(void *ctx);
+};
+
+struct core_queue {
+	struct axvq vq;          /* behind the gate */
+	struct axvq_setup setup; /* what the registers say, under core.lock */
+	bool ready;
+	uint32_t batch; /* pushed since the last publish */
+	unsigned index;
+	int kick_fd;
+	struct ax_event *event;
+	struct axvirtio_core *core;
+};
+
+struct core_counters {
+	struct ax_counter kicks, requests, errors, bytes, interrupts, interrupts_suppressed;
+	struct ax_counter config_interrupts, batches, resets, bad_register_writes;
+	struct ax_counter batch_size[AXVIRTIO_BATCH_BUCKETS];
+	struct ax_counter malformed_by[AXVQ_ERROR_COUNT];
+	_Atomic uint32_t last_error;
+};
+
+struct axvirtio_core {
+	struct axvirtio *device;
+	const char *name; /* the transport's, outlives the core */
+	const struct axas *memory;
+	struct ax_loop *io_loop; /* NULL: axvirtio_poll */
+	const struct core_transport *transport;
+	void *transport_ctx;
+
+	pthread_mutex_t lock;
+	_Atomic uint32_t status;
+	uint64_t offered;      /* feature bits */
+	uint64_t accepted;     /* by the driver; fixed from FEATURES_OK on */
+	bool accepted_unknown; /* it set a bit past 63 */
+	bool suspended;
+
+	struct gate gate;
+
+	pthread_mutex_t config_lock;
+	uint32_t config_generation;
+
+	struct core_counters counters;
+	struct ax_ratelimit log_limit;
+	unsigned queue_count;
+	struct core_queue queue[];
+};
+
+/* Both on the thread that builds the VM. bind leaves device->core set on success. */
+int core_bind(struct axvirtio *device, const char *name, const struct axdev_services *services,
+	      const struct core_transport *transport, void *transport_ctx, struct ax_error *err);
+void core_unbind(struct axvirtio *device); /* the I/O thread does not run; device remains */
+
+static inline uint32_t core_status(const struct axvirtio_core *core)
+{
+	return atomic_load(&core->status);
+}
+
+/* All below: vCPU threads, core->lock held, except where said. */
+void core_write_status(struct axvirtio_core *core, uint32_t value);
+void core_reset(struct axvirtio_core *core); /* waits for the I/O thread */
+uint32_t core_offered_features(const struct axvirtio_core *core, uint32_t word);
+void core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits);
+/* The set-up of a queue if the driver may write it now, else NULL (and counted). */
+struct axvq_setup *core_queue_setup(struct axvirtio_core *core, uint32_t index);
+void core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready);
+bool core_queue_ready(const struct axvirtio_core *core, uint32_t index);
+uint32_t core_queue_max(const struct axvirtio_core *core, uint32_t index); /* 0: no such queue */
+void core_suspend(struct axvirtio_core *core);
+void core_resume(struct axvirtio_core *core);
+
+/* Any thread, no core->lock: offset and width may be anything. */
+uint64_t core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned width);
+void core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width, uint64_t value);
+uint32_t core_config_generation(struct axvirtio_core *core);
+void core_kick(struct axvirtio_core *core, uint32_t index);
+void core_bad_write(struct axvirtio_core *core);
+void core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats);
+
+/* serve.c, for device.c */
+int core_open_queues(struct axvirtio_core *core, struct ax_error *err);
+void core_close_queues(struct axvirtio_core *core);
+/* Enter DEVICE_NEEDS_RESET and say so; either side, not before DRIVER_OK. */
+void core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why);
+void core_needs_reset(struct axvirtio_core *core);
+
+/* Counters that several threads add to. */
+static inline void core_count(struct ax_counter *counter)
+{
+	atomic_fetch_add_explicit(&counter->value, 1, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * The driver's side of a virtio device, in terms no transport has to know: the status machine,
+ * feature negotiation, queue set-up, latching at DRIVER_OK, and reset. Spec 2.1, 2.2, 2.4, 3.1.
+ * Runs on vCPU threads under core->lock; serve.c is the I/O thread's side.
+ *
+ * Reset with requests in flight: the status write of 0 closes the gate and sleeps until the I/O
+ * thread has left and every held request has ended; pop finds nothing meanwhile, so that is at
+ * most one request away. Only then are the queues forgotten. It has to wait: over MMIO, drivers
+ * (Linux among them) free their buffers right after this write and never poll for its end.
+ */
+#include "core.h"
+
+#define S_ACK         VIRTIO_CONFIG_S_ACKNOWLEDGE
+#define S_DRIVER      VIRTIO_CONFIG_S_DRIVER
+#define S_DRIVER_OK   VIRTIO_CONFIG_S_DRIVER_OK
+#define S_FEATURES_OK VIRTIO_CONFIG_S_FEATURES_OK
+#define S_NEEDS_RESET VIRTIO_CONFIG_S_NEEDS_RESET
+#define S_FAILED      VIRTIO_CONFIG_S_FAILED
+#define S_BY_DRIVER   (S_ACK | S_DRIVER | S_FEATURES_OK | S_DRIVER_OK | S_FAILED)
+
+void core_bad_write(struct axvirtio_core *core)
+{
+	core_count(&core->counters.bad_register_writes);
+}
+
+/* ---- features -------------------------------------------------------------------------------- */
+
+uint32_t core_offered_features(const struct axvirtio_core *core, uint32_t word)
+{
+	return word < 2 ? (uint32_t)(core->offered >> (32 * word)) : 0;
+}
+
+void core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits)
+{
+	/* Negotiation lies between DRIVER and FEATURES_OK (3.1.1). */
+	if ((core_status(core) & (S_DRIVER | S_FEATURES_OK)) != S_DRIVER) {
+		core_bad_write(core);
+	} else if (word < 2) {
+		core->accepted &= ~(0xffffffffULL << (32 * word));
+		core->accepted |= (uint64_t)bits << (32 * word);
+	} else {
+		core->accepted_unknown = bits != 0;
+	}
+}
+
+static bool features_acceptable(const struct axvirtio_core *core)
+{
+	return !core->accepted_unknown && !(core->accepted & ~core->offered) &&
+	       core->accepted & 1ULL << VIRTIO_F_VERSION_1;
+}
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+/* Let the I/O thread in and make it look at every queue: kicks while it was shut out were lost. */
+static void open_gate(struct axvirtio_core *core)
+{
+	if (core->suspended || (core_status(core) & (S_DRIVER_OK | S_FAILED)) != S_DRIVER_OK)
+		return;
+	gate_open(&core->gate);
+	for (unsigned i = 0; i < core->queue_count; i++) {
+		if (core->queue[i].ready)
+			core_kick(core, i);
+	}
+}
+
+static void stop_queue(struct core_queue *queue)
+{
+	axvq_stop(&queue->vq);
+	queue->ready = false;
+	queue->batch = 0;
+}
+
+uint32_t core_queue_max(const struct axvirtio_core *core, uint32_t index)
+{
+	return index < core->queue_count ? core->device->queue_max[index] : 0;
+}
+
+bool core_queue_ready(const struct axvirtio_core *core, uint32_t index)
+{
+	return index < core->queue_count && core->queue[index].ready;
+}
+
+static bool may_set_up(const struct axvirtio_core *core)
+{
+	return (core_status(core) & (S_FEATURES_OK | S_DRIVER_OK | S_FAILED)) == S_FEATURES_OK;
+}
+
+struct axvq_setup *core_queue_setup(struct axvirtio_core *core, uint32_t index)
+{
+	if (!may_set_up(core) || index >= core->queue_count || core->queue[index].ready) {
+		core_bad_write(core);
+		return NULL;
+	}
+	return &core->queue[index].setup;
+}
+
+void core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready)
+{
+	const bool was_open = gate_is_open(&core->gate);
+	struct core_queue *queue;
+
+	if (index >= core->queue_count) {
+		core_bad_write(core);
+		return;
+	}
+	queue = &core->queue[index];
+	if (may_set_up(core)) {
+		queue->ready = ready;
+	} else if (!ready && queue->ready) {
+		/* The only way to stop using a queue short of a reset; the driver reads the
+		 * register back and may then free the rings (4.2.2.2). */
+		gate_close(&core->gate);
+		stop_queue(queue);
+		if (was_open)
+			open_gate(core);
+	} else if (ready != queue->ready) {
+		core_bad_write(core);
+	}
+}
+
+/* ---- status ---------------------------------------------------------------------------------- */
+
+static void activate(struct axvirtio_core *core)
+{
+	const struct axvirtio_ops *ops = core->device->ops;
+
+	atomic_fetch_or(&core->status, S_DRIVER_OK);
+	for (unsigned i = 0; i < core->queue_count; i++) {
+		struct core_queue *queue = &core->queue[i];
+		enum axvq_error why;
+
+		if (queue->ready && axvq_start(&queue->vq, core->memory, &queue->setup,
+					       core_queue_max(core, i), core->accepted, &why) < 0) {
+			core_violation(core, i, why);
+			return;
+		}
+	}
+	if (ops->activate && ops->activate(core->device, core->accepted) < 0) {
+		core_needs_reset(core);
+		return;
+	}
+	open_gate(core);
+}
+
+void core_reset(struct axvirtio_core *core)
+{
+	gate_close(&core->gate);
+	if (core->device->ops->reset)
+		core->device->ops->reset(core->device);
+	for (unsigned i = 0; i < core->queue_count; i++) {
+		stop_queue(&core->queue[i]);
+		core->queue[i].setup = (struct axvq_setup){0};
+	}
+	core->accepted = 0;
+	core->accepted_unknown = false;
+	/* Last: a driver takes a status of 0 for the end of the reset (2.4.2). */
+	atomic_store(&core->status, 0);
+}
+
+/* The order of 3.1.1; a bit needs all that stand in `needs`. */
+static const struct {
+	uint32_t bit, needs;
+} ladder[] = {
+	{S_ACK, 0},
+	{S_DRIVER, S_ACK},
+	{S_FEATURES_OK, S_ACK | S_DRIVER},
+	{S_DRIVER_OK, S_ACK | S_DRIVER | S_FEATURES_OK},
+};
+
+void core_write_status(struct axvirtio_core *core, uint32_t value)
+{
+	const uint32_t old = core_status(core) & S_BY_DRIVER;
+
+	if (value == 0) {
+		core_count(&core->counters.resets);
+		core_reset(core);
+		return;
+	}
+	value &= S_BY_DRIVER;
+	/* Bits are only ever added (2.1.1), and after FAILED only a reset helps. */
+	if (old & ~value || old & S_FAILED) {
+		core_bad_write(core);
+		return;
+	}
+	if (value & S_FAILED) {
+		gate_close(&core->gate);
+		atomic_fetch_or(&core->status, S_FAILED);
+		return;
+	}
+	for (size_t i = 0; i < AX_ARRAY_LEN(ladder); i++) {
+		if (!(value & ~old & ladder[i].bit))
+			continue;
+		if ((core_status(core) & ladder[i].needs) != ladder[i].needs ||
+		    (ladder[i].bit == S_FEATURES_OK && !features_acceptable(core))) {
+			core_bad_write(core);
+			return;
+		}
+		if (ladder[i].bit == S_DRIVER_OK)
+			activate(core);
+		else
+			atomic_fetch_or(&core->status, ladder[i].bit);
+	}
+}
+
+void core_suspend(struct axvirtio_core *core)
+{
+	core->suspended = true;
+	gate_close(&core->gate);
+}
+
+void core_resume(struct axvirtio_core *core)
+{
+	core->suspended = false;
+	open_gate(core);
+}
