@@ -1,0 +1,16 @@
+/*
+ * The device classes there are: each is defined in the file of its device and listed once, in
+ * registry.c.
+ */
+#ifndef AXDEVICE_CLASSES_H
+#define AXDEVICE_CLASSES_H
+
+#include <axvm/axdevice.h>
+
+extern const struct axdev_class axdev_uart16550_class;
+extern const struct axdev_class axdev_power_class;
+extern const struct axdev_class axdev_hypercall_class;
+extern const struct axdev_class axvirtio_blk_class;
+extern const struct axdev_class axvirtio_rng_class;
+
+#endif
