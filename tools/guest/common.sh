@@ -44,6 +44,17 @@ make_scratch() {
 	trap 'exit 143' TERM
 }
 
+# replace_dir FROM TO: puts a complete directory in place; of two racing writers
+# one wins, and the other's copy is dropped.
+replace_dir() {
+	local from=$1 to=$2 staged=$2.new.$$
+	mkdir -p "${to%/*}"
+	cp -a "$from" "$staged"
+	if [ -d "$to" ]; then mv "$to" "$to.old.$$"; fi
+	mv -T "$staged" "$to" 2>/dev/null || rm -rf "$staged"
+	rm -rf "$to.old.$$"
+}
+
 find_busybox() {
 	local bb=${AXVM_BUSYBOX:-}
 	[ -n "$bb" ] || bb=$(command -v busybox) || die "no busybox; install it with: apt-get install busybox-static"
