@@ -1,0 +1,316 @@
+/*
+ * One x86 VM on KVM: its descriptor, interrupt controllers and timers, how the common parts reach
+ * it, and the table by which everything above knows this architecture. vCPUs are kvm_vcpu.c's,
+ * devices platform.c's, images and tables the model files'.
+ */
+#include "kvm_x86.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+static int vm_ioctl(struct axarch_vm *vm, unsigned long request, void *arg, const char *what,
+		    struct ax_error *err)
+{
+	if (ioctl(axkvm_vm_fd(vm->vm), request, arg) >= 0)
+		return 0;
+	return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "%s: %s", what, strerror(errno));
+}
+
+static bool x86_ident(void)
+{
+	return true; /* these files are built for x86_64 only */
+}
+
+/* ---- creation ------------------------------------------------------------------------------ */
+
+/* Before any vCPU: Intel KVM puts its real-mode helpers where neither RAM nor devices are. */
+static int place_helpers(struct axarch_vm *vm, struct ax_error *err)
+{
+	uint64_t identity_map = X86_IDENTITY_MAP_GPA;
+	int ret = vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map,
+			   "KVM_SET_IDENTITY_MAP_ADDR", err);
+	if (ret < 0)
+		return ret;
+	if (ioctl(axkvm_vm_fd(vm->vm), KVM_SET_TSS_ADDR, (unsigned long)X86_TSS_GPA) < 0)
+		return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "KVM_SET_TSS_ADDR: %s",
+				    strerror(errno));
+	return 0;
+}
+
+/*
+ * KVM's default routes GSI n to PIC line n and IOAPIC pin n. The PIT raises GSI 0 and, as on every
+ * PC, the guest is told to expect it at another IOAPIC pin.
+ */
+static int route_pit(struct axarch_vm *vm, struct ax_error *err)
+{
+	AX_AUTO_FREE struct kvm_irq_routing *table =
+		calloc(1, sizeof(*table) + (16 + X86_IOAPIC_PINS) * sizeof(table->entries[0]));
+	if (!table)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for GSI routes");
+
+	for (uint32_t gsi = 0; gsi < X86_IOAPIC_PINS; gsi++) {
+		if (gsi == X86_PIT_IOAPIC_PIN) /* the PIC's cascade, and the PIT's pin */
+			continue;
+		struct kvm_irq_routing_entry entry = {
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC,
+				      .pin = gsi ? gsi : X86_PIT_IOAPIC_PIN},
+		};
+		table->entries[table->nr++] = entry;
+		if (gsi >= 16)
+			continue;
+		entry.u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+		entry.u.irqchip.pin = gsi % 8;
+		table->entries[table->nr++] = entry;
+	}
+	return vm_ioctl(vm, KVM_SET_GSI_ROUTING, table, "KVM_SET_GSI_ROUTING", err);
+}
+
+static int create_pit(struct axarch_vm *vm, struct ax_error *err)
+{
+	/* With the dummy, port 0x61 is answered in the kernel: TSC calibration polls it. */
+	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
+	int ret = vm_ioctl(vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2", err);
+	return ret < 0 ? ret : route_pit(vm, err);
+}
+
+static int create_irqchip(struct axarch_vm *vm, struct ax_error *err)
+{
+	int ret = vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP", err);
+	if (ret < 0)
+		return ret;
+	vm->has_irqchip = true;
+
+	if (axkvm_check(vm->kvm, KVM_CAP_X2APIC_API) > 0) {
+		struct kvm_enable_cap cap = {
+			.cap = KVM_CAP_X2APIC_API,
+			.args = {KVM_X2APIC_API_USE_32BIT_IDS |
+				 KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK},
+		};
+		ret = vm_ioctl(vm, KVM_ENABLE_CAP, &cap, "KVM_CAP_X2APIC_API", err);
+	} else if (vm->max_apic_id > 254) {
+		ret = ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+				   "APIC id %u needs KVM_CAP_X2APIC_API, which this KVM lacks",
+				   vm->max_apic_id);
+		ax_error_hint(err, "use at most 255 CPUs with ids up to 254");
+	}
+	return ret < 0 || !vm->config.legacy_pit ? ret : create_pit(vm, err);
+}
+
+/* KVM takes the vCPU with id 0 for the bootstrap processor unless told before it is made. */
+static int name_bootstrap_cpu(struct axarch_vm *vm, struct ax_error *err)
+{
+	unsigned long id = vm->apic_ids[0];
+
+	if (!id || ioctl(axkvm_vm_fd(vm->vm), KVM_SET_BOOT_CPU_ID, id) >= 0)
+		return 0;
+	return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "KVM_SET_BOOT_CPU_ID %lu: %s", id,
+			    strerror(errno));
+}
+
+static int check_counts(struct axarch_vm *vm, struct ax_error *err)
+{
+	int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
+	int max_ids = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPU_ID);
+
+	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
+			     vm->config.vcpu_count, max_vcpus);
+		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
+	}
+	if (max_ids && vm->max_apic_id >= (uint32_t)max_ids) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "APIC id %u is asked for, this host's KVM takes ids below %d",
+			     vm->max_apic_id, max_ids);
+		return ax_error_hint(err, "choose smaller hardware ids");
+	}
+	return 0;
+}
+
+static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
+		       struct ax_error *err)
+{
+	vm->config = *config;
+	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
+	vm->config.name = vm->name;
+	vm->apic_ids = calloc(config->vcpu_count, sizeof(*vm->apic_ids));
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct x86_vcpu *));
+	if (!vm->apic_ids || !vm->vcpus)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
+				    config->vcpu_count);
+	int ret = x86_apic_ids(config, vm->apic_ids, err);
+	for (uint32_t i = 0; ret == 0 && i < config->vcpu_count; i++)
+		if (vm->apic_ids[i] > vm->max_apic_id)
+			vm->max_apic_id = vm->apic_ids[i];
+	vm->config.hardware_ids = vm->apic_ids;
+	vm->config.kvm_device = NULL; /* opened once; the name need not live */
+	return ret;
+}
+
+static void x86_vm_destroy(struct axarch_vm *vm)
+{
+	if (!vm)
+		return;
+	axkvm_vm_destroy(vm->vm);
+	axkvm_close(vm->kvm);
+	free(vm->cpuid);
+	free(vm->vcpus);
+	free(vm->apic_ids);
+	free(vm);
+}
+
+static int x86_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
+			 struct axarch_vm **ret_vm, struct ax_error *err)
+{
+	if (config->vcpu_count < 1 || config->vcpu_count > X86_MAX_VCPUS)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				    "%u CPUs are asked for, 1 to %u are possible",
+				    config->vcpu_count, X86_MAX_VCPUS);
+	struct axarch_vm *vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
+	int ret = copy_config(vm, config, err);
+	if (ret < 0)
+		goto fail;
+	vm->plan = *plan;
+
+	ret = axkvm_open(config->kvm_device, &vm->kvm, err);
+	if (ret == 0)
+		ret = x86_require(vm->kvm, err);
+	if (ret == 0)
+		ret = check_counts(vm, err);
+	if (ret == 0)
+		ret = x86_read_supported_cpuid(vm, err);
+	if (ret == 0)
+		ret = axkvm_vm_create(vm->kvm, 0, &vm->vm, err);
+	if (ret == 0)
+		ret = place_helpers(vm, err);
+	if (ret == 0)
+		ret = name_bootstrap_cpu(vm, err);
+	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
+		ret = create_irqchip(vm, err);
+	if (ret < 0)
+		goto fail;
+	*ret_vm = vm;
+	return 0;
+fail:
+	x86_vm_destroy(vm);
+	return ret;
+}
+
+/* ---- how the common parts reach it ------------------------------------------------------------
+ */
+
+static void x86_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
+{
+	axkvm_vm_mapper(vm->vm, ret_mapper);
+}
+
+static int set_level(void *ctx, uint32_t gsi, bool level)
+{
+	struct axarch_vm *vm = ctx;
+	return axkvm_vm_irq_line(vm->vm, gsi, level);
+}
+
+static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err)
+{
+	struct axarch_vm *vm = ctx;
+	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, true, err);
+}
+
+static int release_fd(void *ctx, uint32_t gsi, int event_fd)
+{
+	struct axarch_vm *vm = ctx;
+	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, false, NULL);
+}
+
+/* GSI n is IOAPIC pin n and PIC line n below 16, but for the PIT's. */
+static void x86_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
+{
+	*ret_chip = (struct axirq_chip){
+		.set_level = set_level,
+		.assign_fd = assign_fd,
+		.release_fd = release_fd,
+		.gsi_first = 0,
+		.gsi_count = vm->has_irqchip ? X86_IOAPIC_PINS : 0,
+		.ctx = vm,
+	};
+}
+
+static int doorbell(struct axarch_vm *vm, const struct axdev_doorbell *bell, bool assign,
+		    struct ax_error *err)
+{
+	if (bell->space == AXDEV_SYSREG)
+		return ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+				    "a doorbell cannot be a system register (0x%" PRIx64 ")",
+				    bell->addr);
+	return axkvm_vm_ioeventfd(vm->vm, bell->space == AXDEV_PORT, bell->addr, bell->width,
+				  bell->has_match, bell->match, bell->event_fd, assign, err);
+}
+
+static int x86_assign_doorbell(void *vm, const struct axdev_doorbell *bell, struct ax_error *err)
+{
+	return doorbell(vm, bell, true, err);
+}
+
+static int x86_release_doorbell(void *vm, const struct axdev_doorbell *bell)
+{
+	return doorbell(vm, bell, false, NULL);
+}
+
+static int x86_vm_load(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
+		       const struct axarch_machine *machine, struct ax_error *err)
+{
+	const struct x86_boot_info info = {
+		.config = &vm->config,
+		.plan = &vm->plan,
+		.boot = boot,
+		.machine = machine,
+		.apic_ids = vm->apic_ids,
+	};
+	vm->memory = memory;
+	return x86_load(memory, &info, &vm->start, err);
+}
+
+/* KVM counts per vCPU; the VM's value is their sum. */
+static int x86_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
+		uint64_t value;
+		if (!vm->vcpus[i])
+			continue;
+		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
+		if (ret < 0)
+			return ret;
+		sum += value;
+	}
+	*ret_value = sum;
+	return 0;
+}
+
+const struct axarch axarch_x86_64 = {
+	.name = "x86_64",
+	.ident = x86_ident,
+	.probe = x86_probe,
+	.facts = x86_facts,
+	.plan = x86_plan,
+	.vm_create = x86_vm_create,
+	.vm_destroy = x86_vm_destroy,
+	.vm_mapper = x86_vm_mapper,
+	.vm_irq_chip = x86_vm_irq_chip,
+	.assign_doorbell = x86_assign_doorbell,
+	.release_doorbell = x86_release_doorbell,
+	.platform_attach = x86_platform_attach,
+	.vcpu_create = x86_vcpu_create,
+	.load = x86_vm_load,
+	.vm_stat = x86_vm_stat,
+	.selftest = x86_selftest,
+};
