@@ -1,0 +1,133 @@
+/*
+ * axvm doctor: what this host has, what is missing for AxVM, and what to do about it.
+ */
+#include "cmd.h"
+
+#include <axvm/host.h>
+#include <axvm/profile.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_host(const struct axhost_facts *facts)
+{
+	char total[32], available[32], page[32];
+
+	ax_format_size(ax_align_down(facts->memory_bytes, AX_MIB), total, sizeof(total));
+	ax_format_size(ax_align_down(facts->memory_available_bytes, AX_MIB), available,
+		       sizeof(available));
+	printf("Host\n");
+	printf("  %-26s %s (%s family %u model %u stepping %u)\n", "processor", facts->model_name,
+	       facts->vendor, facts->family, facts->model, facts->stepping);
+	printf("  %-26s %u on %u NUMA node%s\n", "CPUs", facts->cpus_online, facts->nodes_online,
+	       facts->nodes_online == 1 ? "" : "s");
+	printf("  %-26s %s, %s available\n", "memory", total, available);
+	printf("  %-26s %s\n", "transparent huge pages", facts->thp ? "yes" : "no");
+	for (size_t i = 0; i < facts->pool_count; i++)
+		printf("  %-26s %llu pages, %llu free\n",
+		       ax_format_size(facts->pools[i].page_size_bytes, page, sizeof(page)),
+		       (unsigned long long)facts->pools[i].total,
+		       (unsigned long long)facts->pools[i].free);
+	printf("  %-26s %s\n", "kernel", facts->kernel_release);
+	printf("  %-26s %s\n", "itself a virtual machine", facts->hypervisor ? "yes" : "no");
+}
+
+static void print_profiles(const struct axhost_facts *facts)
+{
+	const struct axprof *profile;
+	char missing[256];
+	bool chosen = false;
+
+	printf("\nProfiles\n");
+	for (size_t i = 0; (profile = axprof_at(i)); i++) {
+		size_t count = axprof_missing(profile, facts, missing, sizeof(missing));
+
+		printf("  %-26s %s%s%s%s\n", profile->name, profile->summary,
+		       count ? "; missing: " : "", count ? missing : "",
+		       !count && !chosen ? "  <- chosen" : "");
+		chosen = chosen || !count;
+	}
+}
+
+/* Returns how many required facts are missing. */
+static size_t print_kvm(const struct axarch *arch, const char *device)
+{
+	static struct axarch_fact facts[64];
+	size_t count = arch->facts(device, facts, AX_ARRAY_LEN(facts)), missing = 0;
+
+	printf("\nKVM (%s)\n", device ? device : "/dev/kvm");
+	for (size_t i = 0; i < count && i < AX_ARRAY_LEN(facts); i++) {
+		bool lacks = facts[i].required && !facts[i].value;
+		char value[24];
+
+		if (facts[i].value > 1)
+			snprintf(value, sizeof(value), "%d", facts[i].value);
+		else
+			snprintf(value, sizeof(value), "%s", facts[i].value ? "yes" : "no");
+		printf("  %-32s %-8s %s%s\n", facts[i].name, value,
+		       facts[i].what ? facts[i].what : "", lacks ? "  <- required" : "");
+		missing += lacks;
+	}
+	return missing;
+}
+
+static int print_verdict(const struct axarch *arch, const struct axhost_facts *facts,
+			 const char *device)
+{
+	struct ax_error err = {0};
+	int status = 0;
+
+	printf("\nVerdict\n");
+	if (arch->probe(device, &err)) {
+		printf("  This host cannot run VMs: %s\n", err.message);
+		if (err.hint[0])
+			printf("  What to do: %s\n", err.hint);
+		status = ax_error_kind_exit_status(err.kind);
+	} else if (!facts->vmx && !facts->svm && !strcmp(arch->name, "x86_64")) {
+		printf("  /dev/kvm is a paravirtual or partial KVM: the CPU shows neither VT-x "
+		       "(vmx) nor AMD-V\n"
+		       "  (svm). Bare payloads run (`axvm selftest`); stock Linux kernels will "
+		       "not.\n"
+		       "  What to do: use a physical machine or a VM with nested virtualization "
+		       "switched on,\n"
+		       "  or the lab (`tools/lab/lab --help`), which has a complete KVM under "
+		       "emulation.\n");
+	} else {
+		printf("  This host runs VMs. `axvm selftest` proves it.\n");
+	}
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	const struct axarch *arch = axarch_native();
+	const char *device = NULL;
+	struct axhost_facts facts;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--kvm-device") && i + 1 < argc)
+			device = argv[++i];
+		else if (report_verbosity(NULL, argv[i]))
+			return report_unexpected("doctor", argv[i]);
+	}
+	axhost_read("", &facts);
+	print_host(&facts);
+	print_profiles(&facts);
+	(void)print_kvm(arch, device);
+	return print_verdict(arch, &facts, device);
+}
+
+static void help(void)
+{
+	printf("\nChanges nothing. Exit status 0 when VMs can be run, otherwise that of the first "
+	       "obstacle.\n\n"
+	       "      --kvm-device PATH          KVM device node [/dev/kvm]\n");
+}
+
+const struct command cmd_doctor = {
+	.name = "doctor",
+	.operands = "[OPTIONS]",
+	.summary = "tell what this host has, what is missing and what to do about it",
+	.run = run,
+	.help = help,
+};

@@ -1,0 +1,213 @@
+/*
+ * axvm run: one VM from its configuration to its end. This thread is the VM's control thread: it
+ * waits for signals, for the escape key and for the VM's own stop; it never touches guest data.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct session {
+	struct axvm *vm;
+	struct ax_loop *loop;
+	struct console console;
+	int signal_fd;
+};
+
+static void on_signal(void *ctx, int fd, uint32_t events)
+{
+	struct session *session = ctx;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	ax_log(AX_LOG_INFO, "run", "%s: stopping", strsignal((int)info.ssi_signo));
+	axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
+}
+
+static void on_escape(void *ctx, int fd, uint32_t events)
+{
+	struct session *session = ctx;
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
+}
+
+static void on_stopped(void *ctx, int fd, uint32_t events)
+{
+	struct session *session = ctx;
+
+	(void)fd;
+	(void)events;
+	ax_loop_stop(session->loop);
+}
+
+/* Before any thread exists, so that all of them inherit the mask. */
+static int open_signals(struct session *session, struct ax_error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (session->signal_fd < 0)
+		return ax_error_set(err, AX_ERROR_INTERNAL, errno, "cannot watch signals: %s",
+				    strerror(errno));
+	return 0;
+}
+
+static int watch(struct session *session, struct ax_error *err)
+{
+	const struct {
+		int fd;
+		ax_event_fn *fn;
+	} sources[] = {
+		{session->signal_fd, on_signal},
+		{session->console.wake_fd, on_escape},
+		{axvm_stop_fd(session->vm), on_stopped},
+	};
+	struct ax_event *event;
+	int rc = ax_loop_create(&session->loop, err);
+
+	for (size_t i = 0; !rc && i < AX_ARRAY_LEN(sources); i++)
+		rc = ax_loop_add_fd(session->loop, sources[i].fd, EPOLLIN, sources[i].fn, session,
+				    &event, err);
+	return rc;
+}
+
+static int run_to_end(struct session *session, struct ax_error *err)
+{
+	int rc = watch(session, err);
+
+	if (!rc)
+		rc = axvm_start(session->vm, err);
+	if (!rc)
+		rc = ax_loop_run(session->loop, err);
+	if (!rc)
+		rc = axvm_wait(session->vm, err);
+	ax_loop_destroy(session->loop);
+	session->loop = NULL;
+	return rc;
+}
+
+/* One VM, once. Returns the exit status. */
+static int run_once(struct session *session, const struct axcfg *config,
+		    enum axvm_stop_reason *ret_reason)
+{
+	struct axvm_stop_info info = {0};
+	struct ax_error err = {0};
+	struct axvm_options options = {
+		.exec_ns = program_start_ns,
+		.console =
+			{
+				.in_fd = session->console.in_fd,
+				.out_fd = session->console.out_fd,
+				.input_filter = console_filter,
+				.ctx = &session->console,
+			},
+	};
+	int status, rc = axvm_create(config, &options, &session->vm, &err);
+
+	if (!rc)
+		rc = run_to_end(session, &err);
+	if (rc) {
+		console_close(&session->console);
+		axvm_destroy(session->vm);
+		session->vm = NULL;
+		return report_error(&err);
+	}
+	axvm_get_stop_info(session->vm, &info);
+	*ret_reason = info.reason;
+	status = axvm_stop_exit_status(info.reason, &info.error);
+	if (info.reason != AXVM_STOP_RESET || config->on_reboot != AXCFG_ON_RESTART) {
+		console_close(
+			&session->console); /* the terminal is the user's again before we print */
+		if (info.error.kind != AX_ERROR_NONE)
+			(void)report_error(&info.error);
+		if (info.registers[0])
+			fprintf(stderr, "%s\n", info.registers);
+		if (config->timeline)
+			timeline_print(session->vm);
+		if (config->metrics && !report_is_quiet())
+			summary_print(session->vm);
+	}
+	axvm_destroy(session->vm);
+	session->vm = NULL;
+	return status;
+}
+
+static int run_config(const struct axcfg *config)
+{
+	struct session session = {.signal_fd = -1};
+	enum axvm_stop_reason reason = AXVM_STOP_NONE;
+	struct ax_error err = {0};
+	int status, rc = open_signals(&session, &err);
+
+	if (!rc)
+		rc = console_open(&session.console, config, &err);
+	if (rc) {
+		console_close(&session.console);
+		status = report_error(&err);
+	} else {
+		do
+			status = run_once(&session, config, &reason);
+		while (reason == AXVM_STOP_RESET &&
+		       status == axvm_stop_exit_status(AXVM_STOP_RESET, NULL) &&
+		       config->on_reboot == AXCFG_ON_RESTART);
+		console_close(&session.console);
+	}
+	if (session.signal_fd >= 0)
+		close(session.signal_fd);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct axcfg_builder *builder = NULL;
+	const struct axcfg *config = NULL;
+	struct ax_error err = {0};
+	int rc = axcfg_builder_create(&builder, &err), status;
+
+	if (!rc)
+		rc = axcfg_builder_args(builder, argc, argv, report_verbosity, NULL, &err);
+	if (!rc)
+		rc = axcfg_builder_finish(builder, &config, &err);
+	axcfg_builder_destroy(builder);
+	status = rc ? report_error(&err) : run_config(config);
+	axcfg_destroy(config);
+	return status;
+}
+
+static void help(void)
+{
+	help_options();
+	printf("\nExit status: 0 the guest powered off, or it was stopped by Ctrl-C, SIGTERM or "
+	       "Ctrl-A x;\n"
+	       "10 reboot, 11 panic, 12 guest fault, 13 limit reached; 2 wrong usage or "
+	       "configuration, 3 boot\n"
+	       "image, 4 disk; 20 and above: this host (see axvm(1)).\n"
+	       "\nExamples:\n"
+	       "  axvm run -k vmlinuz -i initrd.img -c 2 -m 512M\n"
+	       "  axvm run -k vmlinuz --disk root.img --disk data.img,ro --serial pty\n"
+	       "  axvm run --config vm.json --timeline\n");
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.operands = "[OPTIONS] [KERNEL]",
+	.summary = "boot a guest and stay with it until it ends",
+	.run = run,
+	.help = help,
+};

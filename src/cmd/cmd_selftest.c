@@ -1,0 +1,67 @@
+/*
+ * axvm selftest: small programs in a real guest prove what this host's KVM does, as a table of
+ * passes and failures.
+ */
+#include "cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct table {
+	int passed, failed, skipped;
+};
+
+static void row(void *ctx, const char *check, int status, const char *detail)
+{
+	static const char *const words[] = {
+		[AXARCH_SELFTEST_PASS] = "pass",
+		[AXARCH_SELFTEST_FAIL] = "FAIL",
+		[AXARCH_SELFTEST_SKIP] = "skip",
+	};
+	struct table *table = ctx;
+
+	table->passed += status == AXARCH_SELFTEST_PASS;
+	table->failed += status == AXARCH_SELFTEST_FAIL;
+	table->skipped += status == AXARCH_SELFTEST_SKIP;
+	printf("  %-34s %s%s%s\n", check, words[status], detail && *detail ? "  " : "",
+	       detail ? detail : "");
+}
+
+static int run(int argc, char **argv)
+{
+	const struct axarch *arch = axarch_native();
+	const char *device = NULL;
+	struct table table = {0};
+	struct ax_error err = {0};
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--kvm-device") && i + 1 < argc)
+			device = argv[++i];
+		else if (report_verbosity(NULL, argv[i]))
+			return report_unexpected("selftest", argv[i]);
+	}
+	if (arch->probe(device, &err))
+		return report_error(&err);
+	printf("AxVM self-test on %s\n\n", arch->name);
+	arch->selftest(device, row, &table);
+	printf("\n%d passed, %d failed, %d skipped\n", table.passed, table.failed, table.skipped);
+	if (table.failed)
+		fprintf(stderr, "  hint: `axvm doctor` tells what kind of KVM this is\n");
+	return table.failed ? 1 : 0;
+}
+
+static void help(void)
+{
+	printf("\nEnters 64-bit long mode by hand and runs a few dozen instructions per check; "
+	       "needs KVM but\n"
+	       "no kernel image. Exit status 0 when nothing failed.\n\n"
+	       "      --kvm-device PATH          KVM device node [/dev/kvm]\n");
+}
+
+const struct command cmd_selftest = {
+	.name = "selftest",
+	.operands = "[OPTIONS]",
+	.summary = "prove with small guests what this host's KVM can do",
+	.run = run,
+	.help = help,
+};
