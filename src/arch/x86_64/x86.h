@@ -10,17 +10,21 @@
 
 /* ---- the address map (layout.c) -------------------------------------------------------------- */
 
-#define X86_GDT_GPA        0x500ULL    /* four descriptors, then an empty IDT behind it */
+#define X86_GDT_GPA        0x500ULL    /* descriptors of the 32-bit starts: code 0x10, data 0x18 */
+#define X86_GDT64_GPA      0x540ULL    /* those of the 64-bit start; the same selectors */
 #define X86_PVH_INFO_GPA   0x6000ULL   /* hvm_start_info and its tables */
 #define X86_ZERO_PAGE_GPA  0x7000ULL
 #define X86_STACK_GPA      0x8ff0ULL
 #define X86_PML4_GPA       0x9000ULL   /* + PDPT at 0xa000, PDs at 0xb000..0xe000: low 4 GiB */
 #define X86_CMDLINE_GPA    0x20000ULL
 #define X86_CMDLINE_MAX    0x10000ULL  /* room at X86_CMDLINE_GPA, NUL included */
-#define X86_MP_TABLE_GPA   0x9f000ULL  /* floating pointer and table, below the EBDA */
 #define X86_EBDA_GPA       0x9fc00ULL
 #define X86_ACPI_GPA       0xe0000ULL  /* RSDP first (found by the BIOS area scan), then tables */
-#define X86_ACPI_SIZE      0x20000ULL  /* up to 1 MiB */
+#define X86_ACPI_SIZE      0x1e000ULL
+/* Floating pointer, then table. MP 1.4 section 4 has it searched for in the BIOS area's upper half
+ * (0xf0000..0xfffff); the last KiB below 640 KiB, searched too, is too small for 254 CPUs. */
+#define X86_MP_TABLE_GPA   0xfe000ULL
+#define X86_MP_TABLE_SIZE  0x2000ULL
 #define X86_HIGH_RAM_GPA   0x100000ULL
 #define X86_HOLE_GPA       0xc0000000ULL /* RAM stops here and goes on at 4 GiB */
 #define X86_DEVICE_GPA     0xd0000000ULL /* virtio-mmio windows, 4 KiB each */
@@ -30,12 +34,17 @@
 #define X86_IDENTITY_MAP_GPA 0xfeffc000ULL /* KVM's EPT identity page (Intel) */
 #define X86_TSS_GPA        0xfeffd000ULL   /* KVM's three TSS pages */
 #define X86_MIN_MEMORY     (16ULL << 20)
+#define X86_GPA_LIMIT      (1ULL << 46) /* what the plan promises; a host may have fewer bits */
 #define X86_MAX_VCPUS      1024u
+#define X86_MAX_APIC_ID    4095u /* KVM_MAX_VCPU_IDS - 1 */
 
 /* GSIs of an IOAPIC with 24 pins. */
 #define X86_IOAPIC_PINS 24u
 #define X86_SERIAL_GSI  4u
 #define X86_SCI_GSI     9u
+/* MADT and MP table tell the guest that ISA IRQ 0 (the PIT) arrives at this pin, as on every PC:
+ * the native half routes GSI 0 to PIC pin 0 and to this IOAPIC pin (KVM's default has pin 0). */
+#define X86_PIT_IOAPIC_PIN 2u
 /* Lines for virtio-mmio: ISA pins free of other use first (they also work by command line without
  * ACPI), then 16..23; listed in layout.c. */
 
@@ -69,10 +78,12 @@ enum x86_start_mode {
 	X86_START_REAL,      /* 16-bit, CS:IP = entry */
 };
 
-/* How the bootstrap processor starts; the others wait for INIT/SIPI. */
+/* How the bootstrap processor starts; the others wait for INIT/SIPI. Registers that are not here
+ * are zero, RFLAGS is 2. */
 struct x86_start {
 	enum x86_start_mode mode;
 	uint64_t rip, rsp, rsi, rbx;
+	uint16_t real_cs; /* REAL only: CS selector, its base is real_cs << 4; 0 below 64 KiB */
 };
 
 /* Everything x86_load needs to know about the machine it describes to the kernel. */
@@ -108,8 +119,10 @@ struct x86_cpuid_entry {
 
 struct x86_cpuid_request {
 	uint32_t apic_id;
+	uint32_t max_apic_id; /* highest of the VM; 0: vcpu_count - 1. Sizes the package when ids
+				 have gaps and the policy names no topology */
 	uint32_t vcpu_count;
-	const struct axarch_cpu_policy *policy;
+	const struct axarch_cpu_policy *policy; /* NULL: the default */
 	bool tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER */
 	bool x2apic;       /* in-kernel LAPIC present */
 	uint32_t tsc_khz;  /* 0: unknown; otherwise leaves 0x15/0x40000010 tell it */
@@ -119,8 +132,9 @@ struct x86_cpuid_request {
  * hypervisor bit and leaves. Returns the new count. */
 size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
 		      const struct x86_cpuid_request *request);
-/* Smallest x2APIC id layout: ids 0..n-1 unless config->hardware_ids says otherwise; refuses
- * duplicates and ids KVM cannot have. */
+/* APIC ids of all vCPUs: config->hardware_ids, or the smallest layout that shows the topology of
+ * the policy (0..n-1 unless cores or threads are no powers of two and there are several sockets or
+ * cores). Refuses duplicates, ids KVM cannot have, and a topology that is not vcpu_count CPUs. */
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err);
 
 /* ---- start states (start.c) ---------------------------------------------------------------------------- */

@@ -1,0 +1,131 @@
+/*
+ * The address map of an x86_64 machine: RAM below and above the 32-bit hole, device windows and
+ * their interrupt lines, and what must stay free because KVM or the boot tables stand there.
+ * Leaves slots and backings to axvm, and the guest's view of the map to e820.c.
+ */
+#include "x86.h"
+#include "load.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FOUR_GIB (4ULL << 30)
+
+/*
+ * Lines for virtio, best first: ISA pins that no PC device of ours uses, which Linux maps one to
+ * one with and without ACPI; then the pins above the ISA ones. Left out: 0 PIT, 1 keyboard, 2
+ * cascade and the PIT's pin, 4 COM1, 8 RTC, 9 SCI, 13 FPU.
+ */
+static const uint32_t virtio_lines[] = {
+	5, 6, 7, 10, 11, 12, 14, 15, 3, 16, 17, 18, 19, 20, 21, 22, 23,
+};
+
+static int check_memory(uint64_t bytes, struct ax_error *err)
+{
+	const uint64_t max = X86_GPA_LIMIT - FOUR_GIB + X86_HOLE_GPA;
+	char have[24], low[24], high[24];
+
+	ax_format_size(bytes, have, sizeof(have));
+	ax_format_size(X86_MIN_MEMORY, low, sizeof(low));
+	ax_format_size(max, high, sizeof(high));
+	if (bytes < X86_MIN_MEMORY || bytes > max) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "guest memory of %s is outside %s to %s", have, low, high);
+		return ax_error_hint(err, "choose a memory size from %s to %s", low, high);
+	}
+	if (bytes % AXAS_PAGE_SIZE) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "guest memory of %llu bytes is no multiple of 4096",
+			     (unsigned long long)bytes);
+		return ax_error_hint(err, "%llu bytes would do",
+				     (unsigned long long)ax_align_down(bytes, AXAS_PAGE_SIZE));
+	}
+	return 0;
+}
+
+static int add_range(struct axarch_plan *plan, const char *name, enum axas_layout_kind kind,
+		     uint64_t gpa, uint64_t size_bytes, struct ax_error *err)
+{
+	const struct axas_layout_range range = {
+		.name = name,
+		.kind = kind,
+		.gpa = gpa,
+		.size_bytes = size_bytes,
+	};
+	return axas_layout_add(&plan->layout, &range, err);
+}
+
+static int add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes,
+		   struct ax_error *err)
+{
+	plan->memory[plan->memory_count].gpa = gpa;
+	plan->memory[plan->memory_count].size_bytes = size_bytes;
+	plan->memory_count++;
+	return add_range(plan, "ram", AXAS_LAYOUT_MEMORY, gpa, size_bytes, err);
+}
+
+int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+	     struct ax_error *err)
+{
+	static const struct axas_layout_range fixed[] = {
+		{"boot-info", AXAS_LAYOUT_BOOT_DESCRIPTION, 0, 0xf000, 0},
+		{"cmdline", AXAS_LAYOUT_BOOT_DESCRIPTION, X86_CMDLINE_GPA, X86_CMDLINE_MAX, 0},
+		{"acpi", AXAS_LAYOUT_BOOT_DESCRIPTION, X86_ACPI_GPA, X86_ACPI_SIZE, 0},
+		{"mp-table", AXAS_LAYOUT_BOOT_DESCRIPTION, X86_MP_TABLE_GPA, X86_MP_TABLE_SIZE, 0},
+		{"hypercall", AXAS_LAYOUT_EMULATED_DEVICE, X86_HYPERCALL_GPA, 0x1000, 0},
+		{"ioapic", AXAS_LAYOUT_EMULATED_DEVICE, X86_IOAPIC_GPA, 0x1000, 0},
+		{"lapic", AXAS_LAYOUT_EMULATED_DEVICE, X86_LAPIC_GPA, 0x1000, 0},
+		{"kvm-tss", AXAS_LAYOUT_RESERVED, X86_IDENTITY_MAP_GPA, 0x4000, 0},
+	};
+	uint32_t apic_ids[X86_MAX_VCPUS];
+	struct axarch_plan plan = {.gpa_limit = X86_GPA_LIMIT};
+	int rc;
+
+	rc = x86_apic_ids(config, apic_ids, err); /* for its checks of count, ids and topology */
+	if (rc < 0)
+		return rc;
+	rc = check_memory(config->memory_bytes, err);
+	if (rc < 0)
+		return rc;
+
+	const uint64_t low =
+		config->memory_bytes < X86_HOLE_GPA ? config->memory_bytes : X86_HOLE_GPA;
+	rc = add_ram(&plan, 0, low, err);
+	if (rc == 0 && config->memory_bytes > low)
+		rc = add_ram(&plan, FOUR_GIB, config->memory_bytes - low, err);
+	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
+		rc = axas_layout_add(&plan.layout, &fixed[i], err);
+
+	plan.device_gpa = X86_DEVICE_GPA;
+	plan.device_stride = AXAS_PAGE_SIZE;
+	/* Without interrupt controllers there are no lines, so no slots either. */
+	if (config->irq_mode != AXARCH_IRQ_NONE) {
+		plan.device_count = AX_ARRAY_LEN(virtio_lines);
+		memcpy(plan.device_gsi, virtio_lines, sizeof(virtio_lines));
+		if (rc == 0)
+			rc = add_range(&plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE,
+				       plan.device_gpa, plan.device_count * plan.device_stride,
+				       err);
+	}
+	if (rc < 0)
+		return rc;
+	*ret_plan = plan;
+	return 0;
+}
+
+bool x86_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes)
+{
+	for (size_t i = 0; i < plan->memory_count; i++) {
+		const uint64_t start = plan->memory[i].gpa, size = plan->memory[i].size_bytes;
+		if (gpa >= start && gpa - start <= size && size_bytes <= size - (gpa - start))
+			return true;
+	}
+	return false;
+}
+
+uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan)
+{
+	if (!plan->memory_count || plan->memory[0].gpa)
+		return 0;
+	return plan->memory[0].size_bytes;
+}

@@ -1,0 +1,116 @@
+/*
+ * Which APIC id each vCPU has, and how an id splits into thread, core and socket. cpuid.c tells it
+ * to the guest, acpi.c and mptable.c list it, the native half creates vCPUs by it.
+ */
+#include "topology.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Bits to number n things: 0 for one of them. */
+static unsigned bits_for(uint32_t n)
+{
+	unsigned bits = 0;
+	while (n > 1u << bits)
+		bits++;
+	return bits;
+}
+
+void x86_topology_of(const struct axarch_cpu_policy *policy, uint32_t vcpu_count,
+		     uint32_t max_apic_id, struct x86_topology *ret)
+{
+	const struct axarch_cpu_policy none = {.sockets = 0};
+	const bool unset = !policy || (!policy->sockets && !policy->cores && !policy->threads);
+
+	if (!policy)
+		policy = &none;
+	ret->sockets = policy->sockets ? policy->sockets : 1;
+	ret->threads = policy->threads ? policy->threads : 1;
+	ret->cores = policy->cores;
+	if (!ret->cores) {
+		ret->cores = (uint32_t)(vcpu_count / ((uint64_t)ret->sockets * ret->threads));
+		if (!ret->cores)
+			ret->cores = 1;
+	}
+	ret->thread_bits = bits_for(ret->threads);
+	ret->package_bits = ret->thread_bits + bits_for(ret->cores);
+	/* Ids with gaps and no topology asked for: still one socket. */
+	while (unset && ret->package_bits < 31 && max_apic_id >> ret->package_bits)
+		ret->package_bits++;
+}
+
+static int check_policy(const struct axarch_vm_config *config, const struct x86_topology *t,
+			struct ax_error *err)
+{
+	const struct axarch_cpu_policy *p = &config->cpu;
+	const uint64_t product = (uint64_t)t->sockets * t->cores;
+
+	if (t->sockets > X86_MAX_VCPUS || t->cores > X86_MAX_VCPUS || t->threads > X86_MAX_VCPUS ||
+	    product * t->threads != config->vcpu_count) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "topology of %u sockets, %u cores, %u threads is not %u vCPUs",
+			     t->sockets, t->cores, t->threads, config->vcpu_count);
+		return ax_error_hint(err,
+				     "sockets x cores x threads (as asked for: %u, %u, %u; 0 "
+				     "is computed) must be the number of vCPUs",
+				     p->sockets, p->cores, p->threads);
+	}
+	return 0;
+}
+
+static int check_given(const struct axarch_vm_config *config, struct ax_error *err)
+{
+	uint8_t used[X86_MAX_APIC_ID / 8 + 1] = {0};
+
+	for (uint32_t i = 0; i < config->vcpu_count; i++) {
+		const uint32_t id = config->hardware_ids[i];
+		if (id > X86_MAX_APIC_ID)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+					    "hardware id %u of vCPU %u is above %u", id, i,
+					    X86_MAX_APIC_ID);
+		if (used[id / 8] & 1u << id % 8)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EEXIST,
+					    "hardware id %u of vCPU %u is taken by another vCPU",
+					    id, i);
+		used[id / 8] |= (uint8_t)(1u << id % 8);
+	}
+	return 0;
+}
+
+int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err)
+{
+	struct x86_topology t;
+	int rc;
+
+	if (config->vcpu_count < 1 || config->vcpu_count > X86_MAX_VCPUS)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				    "%u vCPUs are outside 1 to %u", config->vcpu_count,
+				    X86_MAX_VCPUS);
+	x86_topology_of(&config->cpu, config->vcpu_count, config->vcpu_count - 1, &t);
+	rc = check_policy(config, &t, err);
+	if (rc == 0 && config->hardware_ids)
+		rc = check_given(config, err);
+	if (rc < 0)
+		return rc;
+	if (config->hardware_ids) {
+		memcpy(apic_ids, config->hardware_ids, config->vcpu_count * sizeof(*apic_ids));
+		return 0;
+	}
+	/* Each level gets whole bits (SDM volume 3, "hierarchical mapping of APIC ids"). */
+	if ((uint64_t)(t.sockets - 1) << t.package_bits > X86_MAX_APIC_ID)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				    "topology of %u sockets, %u cores, %u threads needs APIC ids "
+				    "above %u",
+				    t.sockets, t.cores, t.threads, X86_MAX_APIC_ID);
+	for (uint32_t i = 0; i < config->vcpu_count; i++) {
+		const uint32_t thread = i % t.threads, core = i / t.threads % t.cores;
+		const uint32_t socket = i / t.threads / t.cores;
+		apic_ids[i] = socket << t.package_bits | core << t.thread_bits | thread;
+		if (apic_ids[i] > X86_MAX_APIC_ID)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+					    "topology of %u sockets, %u cores, %u threads needs "
+					    "APIC ids above %u",
+					    t.sockets, t.cores, t.threads, X86_MAX_APIC_ID);
+	}
+	return 0;
+}
