@@ -44,7 +44,6 @@ test check: deps
 	@tests/run --build $(BUILD) $(if $(QUICK),--quick)
 
 lint: deps
-	@$(MAKE) --no-print-directory all
 	@tools/lint $(BUILD)
 
 bench: deps
