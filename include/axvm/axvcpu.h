@@ -140,7 +140,8 @@ struct axvcpu_ops {
 	int (*bind)(void *impl, struct ax_error *err);
 	int (*unbind)(void *impl, struct ax_error *err);
 	/* Complete the previous exit, enter the guest once, decode the next exit. Returns 0 with
-	 * *exit filled (EINTR is AXVCPU_EXIT_EXTERNAL_INTERRUPT), or a negative errno. */
+	 * *exit filled (EINTR is AXVCPU_EXIT_EXTERNAL_INTERRUPT), or a negative errno. *exit stays
+	 * where it is, with the handler's answer in it, until the next run or complete. */
 	int (*run)(void *impl, struct axvcpu_exit *exit, struct ax_error *err);
 	/* Any thread: make the current or next run() return at once; clear_kick undoes it. */
 	void (*kick)(void *impl);
@@ -213,7 +214,9 @@ enum axvcpu_state axvcpu_state(const struct axvcpu *vcpu);
 int axvcpu_setup(struct axvcpu *vcpu, struct ax_error *err);
 int axvcpu_bind(struct axvcpu *vcpu, struct ax_error *err);
 int axvcpu_unbind(struct axvcpu *vcpu, struct ax_error *err);
-/* One entry. READY -> RUNNING -> READY. */
+/* One entry. READY -> RUNNING -> READY. The handler's answer is read from *ret_exit when the vCPU
+ * is entered or completed next, so it stays there until then. A failing run() makes it
+ * INTERNAL_ERROR. */
 int axvcpu_run(struct axvcpu *vcpu, struct axvcpu_exit *ret_exit, struct ax_error *err);
 
 /* Registers: legal in FREE and READY, and in BLOCKED by pause (executed on the vCPU's thread). */

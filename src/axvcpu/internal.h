@@ -75,8 +75,9 @@ struct axvcpu {
 	alignas(AX_CACHE_LINE) struct ax_counter runs;
 	struct ax_counter exits, guest_ns, user_ns, first_entry_ns;
 	struct ax_counter by_kind[AXVCPU_EXIT_KIND_COUNT];
-	uint64_t left_ns;    /* when run() last returned; 0: user time is not being counted */
-	bool needs_complete; /* the last exit may have an instruction half done */
+	uint64_t left_ns;        /* when run() last returned; 0: user time is not being counted */
+	struct axvcpu_exit exit; /* of the run loop: outlives it, the answer is taken by the next */
+	bool needs_complete;     /* the last exit may have an instruction half done */
 
 	/* Written by any thread. */
 	alignas(AX_CACHE_LINE) _Atomic uint64_t kicks;

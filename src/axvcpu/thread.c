@@ -117,8 +117,8 @@ static bool serve_requests(struct axvcpu *vcpu)
 static void run_loop(struct axvcpu *vcpu)
 {
 	const uint64_t max_exits = vcpu->limits.max_exits;
+	struct axvcpu_exit *exit = &vcpu->exit;
 	struct ax_error err = {0};
-	struct axvcpu_exit exit;
 	uint64_t exits = 0;
 
 	for (;;) {
@@ -126,16 +126,16 @@ static void run_loop(struct axvcpu *vcpu)
 		if (atomic_load(&vcpu->requests) && !serve_requests(vcpu))
 			return;
 		err.kind = AX_ERROR_NONE; /* the handler may have filled it */
-		if (axvcpu_run(vcpu, &exit, &err) < 0) {
+		if (axvcpu_run(vcpu, exit, &err) < 0) {
 			report_end(vcpu, AXVCPU_EXIT_INTERNAL_ERROR, &err);
 			return;
 		}
 		/* Ours, not the guest's: neither the owner's business nor part of the limit. */
-		if (exit.kind == AXVCPU_EXIT_EXTERNAL_INTERRUPT)
+		if (exit->kind == AXVCPU_EXIT_EXTERNAL_INTERRUPT)
 			continue;
 		exits++;
-		if (exit.kind != AXVCPU_EXIT_NOTHING &&
-		    vcpu->on_exit(vcpu->on_exit_ctx, vcpu, &exit, &err) == AXVCPU_STOP)
+		if (exit->kind != AXVCPU_EXIT_NOTHING &&
+		    vcpu->on_exit(vcpu->on_exit_ctx, vcpu, exit, &err) == AXVCPU_STOP)
 			return;
 		if (max_exits && exits >= max_exits) {
 			report_max_exits(vcpu);
