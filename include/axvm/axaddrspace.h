@@ -34,7 +34,10 @@ enum axas_backing {
 	AXAS_BACKING_HUGETLB_2M, /* from the pool; a pool that is too small is an error at map time
 				  */
 	AXAS_BACKING_HUGETLB_1G,
-	AXAS_BACKING_FILE, /* config.path, or config.fd when it is >= 0 */
+	/* config.path, or config.fd when it is >= 0; not shorter than the region. Shared with the file
+	 * when AXAS_WRITE is asked for; otherwise the monitor may patch a private view of it. Should
+	 * somebody truncate it later, accesses raise SIGBUS: seal or own what is mapped. */
+	AXAS_BACKING_FILE,
 };
 
 /* Region flags. X, USER, DEVICE and UNCACHED cannot be expressed by a KVM slot and are refused
@@ -80,7 +83,8 @@ struct axas_region_info {
  * Who shows the memory to the guest (the kvm layer's slots; a recorder in tests). Called with the
  * address space's writer lock held, before the table changes for map, after it for unmap. `slot`
  * is a small number, unique among live regions, reused after unmap. Return 0 or a negative errno
- * with err filled; a failing map leaves the address space as it was.
+ * with err filled; a failing map leaves the address space as it was. A split shows as one unmap of
+ * the whole slot and a map of each piece: the guest is without the slot in between.
  */
 struct axas_mapper {
 	int (*map)(void *ctx, uint32_t slot, uint64_t gpa, uint64_t size_bytes, void *hva,
@@ -94,7 +98,9 @@ struct axas_mapper {
  * mapper may be NULL (no guest sees it); it is copied. The caller owns *ret_as. */
 int axas_create(uint64_t gpa_limit, const struct axas_mapper *mapper, struct axas **ret_as,
 		struct ax_error *err) AX_MUST_CHECK;
-void axas_destroy(struct axas *as); /* NULL is fine; no accessor may be running */
+/* NULL is fine; no accessor may be running. Unmaps what is left from the mapper, whose ctx
+ * therefore outlives the address space. */
+void axas_destroy(struct axas *as);
 
 /* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags, -ENOMEM pool or memory
  * missing, -ENOTSUP flags KVM cannot express. On error nothing has changed. */
@@ -104,11 +110,13 @@ int axas_map(struct axas *as, const struct axas_region_config *config,
  * of ALLOC regions goes back to the host at once. -ENOENT when part of it is not mapped. */
 int axas_unmap(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 /* Set the guest's access to AXAS_READ or AXAS_RW, splitting regions where needed. Guest and
- * device writes to a read-only range fail; axas_write_host still works. */
+ * device writes to a read-only range fail; axas_write_host still works. A file mapped read-only
+ * cannot become writable: -EACCES. */
 int axas_protect(struct axas *as, uint64_t gpa, uint64_t size_bytes, uint32_t flags,
 		 struct ax_error *err);
 int axas_clear(struct axas *as, struct ax_error *err); /* unmap everything */
-/* mlock / munlock what lies in the range. */
+/* mlock / munlock what lies in the range; locking makes it resident. Regions are not split: one
+ * is listed as locked while all of it is. */
 int axas_lock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 int axas_unlock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 

@@ -2,8 +2,8 @@
  * What the files of this layer share: the immutable table that readers search, the mutable
  * address space around it, and the host mapping behind a region.
  *
- * table.c owns the table and its publication, backing*.c the host mappings, space.c and change.c
- * the writers, access*.c the readers.
+ * table.c owns the table and its publication, backing*.c and parking.c the host mappings, space.c,
+ * lock.c and change.c the writers, access*.c the readers.
  */
 #ifndef AXAS_INTERNAL_H
 #define AXAS_INTERNAL_H
@@ -116,6 +116,12 @@ struct axas_table *axas_change_flags(const struct axas_table *old, uint64_t gpa,
 /* The current table and one region more, which gets a slot. */
 struct axas_table *axas_change_with(const struct axas_table *old, struct axas_region *region);
 
+/* What a request may say; the first two need no lock. */
+int axas_check_config(const struct axas *as, const struct axas_region_config *config,
+		      struct ax_error *err);
+int axas_check_flags(const char *what, uint32_t flags, struct ax_error *err);
+int axas_check_free(const struct axas_table *table, const struct axas_region_config *config,
+		    struct ax_error *err);
 /* Page-aligned, inside the limit and wholly mapped; with as->lock held. */
 int axas_check_mapped(const struct axas *as, const char *what, uint64_t gpa, uint64_t size_bytes,
 		      struct ax_error *err);
