@@ -69,7 +69,7 @@ static int run(int argc, char **argv)
 	const struct axcfg *config = NULL;
 	struct ax_error err = {0};
 	const char *verb = argc > 1 ? argv[1] : "";
-	char *words[3];
+	char flag[] = "--config", *words[] = {NULL, flag, NULL};
 	int rc;
 
 	if (strcmp(verb, "dump") != 0 && strcmp(verb, "check") != 0) {
@@ -82,7 +82,6 @@ static int run(int argc, char **argv)
 	/* `config check FILE` is what people type. */
 	if (argc == 3 && argv[2][0] != '-') {
 		words[0] = argv[1];
-		words[1] = "--config";
 		words[2] = argv[2];
 		rc = build(3, words, &config, &err);
 	} else {

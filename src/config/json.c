@@ -108,7 +108,7 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 			const struct axcfg_option *field = schema_field(row, key);
 			struct value_source inner;
 
-			snprintf(inner.text, sizeof(inner.text), "%.180s[%zu].%.60s", source->text,
+			snprintf(inner.text, sizeof(inner.text), "%.150s[%zu].%.60s", source->text,
 				 i, key);
 			if (!field)
 				return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
