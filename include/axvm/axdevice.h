@@ -88,7 +88,7 @@ int axbus_detach(struct axbus *bus, struct axdev *dev, struct ax_error *err);
 /*
  * Any vCPU thread, no lock. `addr` is absolute; access->offset and resource are filled here.
  * Always returns a complete answer in access->value (all ones of the width for a missing read).
- * 0, or AXDEV_FAULT as 1 for a system register to be refused, or -ENXIO by policy.
+ * 0, or 1 for a system register to be refused (AXDEV_FAULT, or missing), or -ENXIO by policy.
  * An access that straddles the end of a resource is missing.
  */
 int axbus_access(struct axbus *bus, uint64_t addr, struct axdev_access *access);
@@ -202,6 +202,7 @@ struct axchr_device {
 int axchr_create(const struct axchr_config *config, struct ax_loop *loop, struct axchr **ret_chr,
 		 struct ax_error *err) AX_MUST_CHECK;
 void axchr_destroy(struct axchr *chr);
+/* On the loop's thread or while it is not running. `device` is copied; NULL unbinds. */
 void axchr_bind(struct axchr *chr, const struct axchr_device *device);
 /* Any thread, never blocks: how many bytes were taken. */
 size_t axchr_send(struct axchr *chr, const uint8_t *bytes, size_t count);

@@ -68,7 +68,7 @@ static void time_out(struct uart *uart)
 	update_pin(uart);
 }
 
-void uart_refill(struct uart *uart)
+void axdev_uart_refill(struct uart *uart)
 {
 	/* Up to the trigger level, as a driver finds it on a real line: one that reads exactly so
 	 * many empties the FIFO and gets its next edge. In loopback the line is cut off. */
@@ -95,7 +95,7 @@ static uint8_t read_character(struct uart *uart)
 	if (uart->rx_count)
 		time_out(uart);
 	else
-		uart_refill(uart);
+		axdev_uart_refill(uart);
 	return value;
 }
 
@@ -118,7 +118,7 @@ static void sent(struct uart *uart)
 	update_pin(uart);
 }
 
-void uart_transmit(struct uart *uart)
+void axdev_uart_transmit(struct uart *uart)
 {
 	uint8_t taken;
 
@@ -175,7 +175,7 @@ static void write_fcr(struct uart *uart, uint8_t value)
 		uart->thre_pending = true;
 	}
 	update_pin(uart);
-	uart_refill(uart);
+	axdev_uart_refill(uart);
 }
 
 /* What stands in the upper half of MSR: a peer that is always ready, or our own outputs. */
@@ -208,7 +208,7 @@ static void write_mcr(struct uart *uart, uint8_t value)
 		deltas &= (uint8_t)~UART_MSR_TERI;
 	uart->modem = lines | (old & MSR_DELTAS) | deltas;
 	update_pin(uart);
-	uart_refill(uart);
+	axdev_uart_refill(uart);
 }
 
 static uint8_t read_iir(struct uart *uart)
@@ -245,7 +245,7 @@ static uint8_t read_msr(struct uart *uart)
 	return value;
 }
 
-void uart_power_on(struct uart *uart)
+void axdev_uart_power_on(struct uart *uart)
 {
 	uart->ier = uart->fcr = uart->lcr = uart->mcr = uart->scr = 0;
 	uart->dll = 0x0c; /* 9600 baud of the usual 1.8432 MHz */
@@ -255,7 +255,7 @@ void uart_power_on(struct uart *uart)
 	uart->rx_count = uart->tx_count = 0;
 }
 
-uint8_t uart_read(struct uart *uart, unsigned reg)
+uint8_t axdev_uart_read(struct uart *uart, unsigned reg)
 {
 	bool dlab = uart->lcr & UART_LCR_DLAB;
 
@@ -279,7 +279,7 @@ uint8_t uart_read(struct uart *uart, unsigned reg)
 	}
 }
 
-void uart_write(struct uart *uart, unsigned reg, uint8_t value)
+void axdev_uart_write(struct uart *uart, unsigned reg, uint8_t value)
 {
 	bool dlab = uart->lcr & UART_LCR_DLAB;
 

@@ -37,12 +37,12 @@ struct uart {
 };
 
 /* All with the lock held. `reg` is 0..7. */
-void uart_power_on(struct uart *uart);
-uint8_t uart_read(struct uart *uart, unsigned reg);
-void uart_write(struct uart *uart, unsigned reg, uint8_t value);
+void axdev_uart_power_on(struct uart *uart);
+uint8_t axdev_uart_read(struct uart *uart, unsigned reg);
+void axdev_uart_write(struct uart *uart, unsigned reg, uint8_t value);
 /* Move backlog into the receiver as far as it listens, and raise what follows. */
-void uart_refill(struct uart *uart);
+void axdev_uart_refill(struct uart *uart);
 /* The console takes bytes again. */
-void uart_transmit(struct uart *uart);
+void axdev_uart_transmit(struct uart *uart);
 
 #endif

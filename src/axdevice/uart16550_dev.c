@@ -40,9 +40,9 @@ static enum axdev_result uart_access(struct axdev *dev, struct axdev_access *acc
 		if (offset != (uint64_t)reg << uart->reg_shift)
 			continue;
 		if (access->is_write)
-			uart_write(uart, reg, (uint8_t)(access->value >> (8 * i)));
+			axdev_uart_write(uart, reg, (uint8_t)(access->value >> (8 * i)));
 		else
-			value |= (uint64_t)uart_read(uart, reg) << (8 * i);
+			value |= (uint64_t)axdev_uart_read(uart, reg) << (8 * i);
 	}
 	resume = uart->chr && wants_input(uart);
 	pthread_mutex_unlock(&uart->lock);
@@ -76,7 +76,8 @@ static void receive(void *ctx, const uint8_t *bytes, size_t count)
 		uart->backlog[slot] = bytes[i];
 		uart->backlog_count++;
 	}
-	uart_refill(uart);
+	if (!uart->suspended) /* suspended after can_receive: resume raises what is due */
+		axdev_uart_refill(uart);
 	pthread_mutex_unlock(&uart->lock);
 }
 
@@ -86,7 +87,7 @@ static void can_send(void *ctx)
 
 	pthread_mutex_lock(&uart->lock);
 	if (!uart->suspended)
-		uart_transmit(uart);
+		axdev_uart_transmit(uart);
 	pthread_mutex_unlock(&uart->lock);
 }
 
@@ -95,8 +96,8 @@ static void uart_reset(struct axdev *dev)
 	struct uart *uart = uart_of(dev);
 
 	pthread_mutex_lock(&uart->lock);
-	uart_power_on(uart);
-	uart_refill(uart); /* what was typed ahead is for whoever boots next */
+	axdev_uart_power_on(uart);
+	axdev_uart_refill(uart); /* what was typed ahead is for whoever boots next */
 	pthread_mutex_unlock(&uart->lock);
 	if (uart->chr)
 		axchr_resume_input(uart->chr);
@@ -120,7 +121,8 @@ static int uart_resume(struct axdev *dev, struct ax_error *err)
 	(void)err;
 	pthread_mutex_lock(&uart->lock);
 	uart->suspended = false;
-	uart_transmit(uart); /* the console may have asked meanwhile */
+	axdev_uart_transmit(uart); /* the console may have asked meanwhile */
+	axdev_uart_refill(uart);
 	pthread_mutex_unlock(&uart->lock);
 	if (uart->chr)
 		axchr_resume_input(uart->chr);
@@ -176,7 +178,7 @@ static int uart_create(const char *name, const void *config, const struct axdev_
 	uart->reg_shift = cfg->reg_shift;
 	uart->chr = cfg->chr;
 	pthread_mutex_init(&uart->lock, NULL);
-	uart_power_on(uart);
+	axdev_uart_power_on(uart);
 	if (uart->chr)
 		axchr_bind(uart->chr, &(struct axchr_device){.can_receive = can_receive,
 							     .receive = receive,

@@ -1,107 +1,11 @@
 /*
- * The bus: dispatch by space and width, conflicts, what a missing device does, the order of the
- * life-cycle hooks and dispatch while other devices come and go.
+ * The bus: dispatch by space and width, conflicts, and what a missing device does. Hooks and
+ * concurrency are test_bus_life.c.
  */
-#include "helpers.h"
+#include "mock.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct mock {
-	struct axdev dev;
-	struct axdev_access last;
-	_Atomic int accesses;
-	uint64_t answer;
-	enum axdev_result result;
-	int suspend_rc;
-};
-
-static char journal[256];
-
-static void note(const char *what, const struct axdev *dev)
-{
-	size_t used = strlen(journal);
-
-	snprintf(journal + used, sizeof(journal) - used, "%s%s ", what, dev->name);
-}
-
-static enum axdev_result mock_access(struct axdev *dev, struct axdev_access *access)
-{
-	struct mock *mock = (struct mock *)dev;
-
-	mock->accesses++;
-	mock->last = *access;
-	if (!access->is_write)
-		access->value = mock->answer;
-	return mock->result;
-}
-
-static enum axdev_result plain_access(struct axdev *dev, struct axdev_access *access)
-{
-	(void)dev;
-	access->value = 0x77;
-	return AXDEV_HANDLED;
-}
-
-static void mock_reset(struct axdev *dev)
-{
-	note("reset:", dev);
-}
-
-static int mock_suspend(struct axdev *dev, struct ax_error *err)
-{
-	struct mock *mock = (struct mock *)dev;
-
-	note("suspend:", dev);
-	if (mock->suspend_rc)
-		return ax_error_set(err, AX_ERROR_DEVICE, -mock->suspend_rc, "work in flight");
-	return 0;
-}
-
-static int mock_resume(struct axdev *dev, struct ax_error *err)
-{
-	(void)err;
-	note("resume:", dev);
-	return 0;
-}
-
-static void mock_destroy(struct axdev *dev)
-{
-	note("destroy:", dev);
-}
-
-static const struct axdev_ops mock_ops = {mock_access, mock_reset, mock_suspend, mock_resume,
-					  mock_destroy};
-static const struct axdev_ops bare_ops = {.access = plain_access};
-
-static struct mock make(const char *name, enum axdev_space space, uint64_t base, uint64_t size)
-{
-	struct mock mock = {.dev = {.ops = &mock_ops,
-				    .class_name = "mock",
-				    .resource = {{space, base, size}},
-				    .resource_count = 1}};
-
-	snprintf(mock.dev.name, sizeof(mock.dev.name), "%s", name);
-	journal[0] = 0;
-	return mock;
-}
-
-static struct axbus *make_bus(enum axbus_missing_policy policy)
-{
-	struct axbus *bus;
-
-	assert_int_equal(axbus_create(policy, &bus, NULL), 0);
-	return bus;
-}
-
-static void attach(struct axbus *bus, struct mock *mock)
-{
-	struct ax_error err = {0};
-
-	assert_int_equal(axbus_attach(bus, &mock->dev, &err), 0);
-}
 
 static void test_dispatch(void **state)
 {
@@ -284,92 +188,12 @@ static void test_bad_resources(void **state)
 	axbus_destroy(bus);
 }
 
-static void test_life(void **state)
-{
-	struct axbus *bus = make_bus(AXBUS_MISSING_IGNORE);
-	struct mock a = make("a", AXDEV_PORT, 1, 1), b = make("b", AXDEV_PORT, 2, 1),
-		    c = make("c", AXDEV_PORT, 3, 1);
-	struct axdev bare = {.ops = &bare_ops, .name = "bare"};
-	struct ax_error err = {0};
-
-	(void)state;
-	attach(bus, &a);
-	attach(bus, &b);
-	assert_int_equal(axbus_attach(bus, &bare, &err), 0); /* hooks are optional */
-	attach(bus, &c);
-	axbus_reset(bus);
-	assert_string_equal(journal, "reset:c reset:b reset:a ");
-	journal[0] = 0;
-	assert_int_equal(axbus_suspend(bus, &err), 0);
-	assert_int_equal(axbus_resume(bus, &err), 0);
-	assert_string_equal(journal, "suspend:c suspend:b suspend:a resume:a resume:b resume:c ");
-	/* What was suspended before the failure wakes up again, the failing one does not. */
-	journal[0] = 0;
-	a.suspend_rc = -EBUSY;
-	assert_int_equal(axbus_suspend(bus, &err), -EBUSY);
-	assert_string_equal(journal, "suspend:c suspend:b suspend:a resume:b resume:c ");
-	assert_string_equal(err.message, "suspend device \"a\": work in flight");
-	journal[0] = 0;
-	axbus_destroy(bus);
-	assert_string_equal(journal, "destroy:c destroy:b destroy:a ");
-}
-
-struct churn {
-	struct axbus *bus;
-	_Atomic bool stop;
-	_Atomic uint64_t hits, wrong;
-};
-
-static void *dispatcher(void *arg)
-{
-	struct churn *churn = arg;
-
-	while (!atomic_load(&churn->stop)) {
-		churn->wrong += bus_read(churn->bus, AXDEV_MMIO, 0x8000, 4) != 0x77;
-		churn->wrong += bus_read(churn->bus, AXDEV_MMIO, 0x20000, 4) != 0xffffffff;
-		churn->hits++;
-	}
-	return NULL;
-}
-
-static void test_concurrency(void **state)
-{
-	struct churn churn = {.bus = make_bus(AXBUS_MISSING_IGNORE)};
-	struct axdev fixed = {.ops = &bare_ops,
-			      .name = "fixed",
-			      .resource = {{AXDEV_MMIO, 0x8000, 0x100}},
-			      .resource_count = 1};
-	pthread_t thread[2];
-
-	(void)state;
-	assert_int_equal(axbus_attach(churn.bus, &fixed, NULL), 0);
-	for (int i = 0; i < 2; i++)
-		pthread_create(&thread[i], NULL, dispatcher, &churn);
-	for (uint64_t i = 0; i < 2000 || churn.hits < 2000; i++) {
-		struct mock mock = make("mock", AXDEV_MMIO, 0x1000 * (i % 8), 0x10);
-		struct axdev_access access = {.space = AXDEV_MMIO, .width = 4};
-
-		if (i % 8 == 0)
-			mock.dev.resource[0].base = 0x9000;
-		assert_int_equal(axbus_attach(churn.bus, &mock.dev, NULL), 0);
-		axbus_access(churn.bus, mock.dev.resource[0].base, &access);
-		assert_int_equal(mock.accesses, 1);
-		assert_int_equal(axbus_detach(churn.bus, &mock.dev, NULL), 0);
-	}
-	churn.stop = true;
-	for (int i = 0; i < 2; i++)
-		pthread_join(thread[i], NULL);
-	assert_int_equal(churn.wrong, 0);
-	axbus_destroy(churn.bus);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dispatch),      cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_missing_fault), cmocka_unit_test(test_conflicts),
-		cmocka_unit_test(test_bad_resources), cmocka_unit_test(test_life),
-		cmocka_unit_test(test_concurrency),
+		cmocka_unit_test(test_bad_resources),
 	};
 
 	return cmocka_run_group_tests_name("axdevice bus", tests, NULL, NULL);

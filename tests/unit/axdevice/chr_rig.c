@@ -1,0 +1,80 @@
+/* See chr_rig.h. */
+#include "chr_rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t sink_room(void *ctx)
+{
+	struct sink *sink = ctx;
+	size_t room;
+
+	pthread_mutex_lock(&sink->lock);
+	room = sink->room;
+	pthread_mutex_unlock(&sink->lock);
+	return room;
+}
+
+static void sink_receive(void *ctx, const uint8_t *bytes, size_t count)
+{
+	struct sink *sink = ctx;
+
+	pthread_mutex_lock(&sink->lock);
+	if (count > sink->room || sink->count + count > sizeof(sink->bytes)) {
+		sink->overfed = true;
+		count = 0;
+	}
+	memcpy(sink->bytes + sink->count, bytes, count);
+	sink->count += count;
+	sink->room -= count;
+	pthread_mutex_unlock(&sink->lock);
+}
+
+static void sink_can_send(void *ctx)
+{
+	((struct sink *)ctx)->can_send_calls++;
+}
+
+size_t sink_count(struct sink *sink)
+{
+	size_t count;
+
+	pthread_mutex_lock(&sink->lock);
+	count = sink->count;
+	pthread_mutex_unlock(&sink->lock);
+	return count;
+}
+
+void sink_allow(struct sink *sink, size_t room)
+{
+	pthread_mutex_lock(&sink->lock);
+	sink->room += room;
+	pthread_mutex_unlock(&sink->lock);
+	axchr_resume_input(sink->chr);
+}
+
+void chr_rig_setup(struct rig *rig, struct axchr_config config)
+{
+	loop_create(&rig->lt);
+	assert_int_equal(axchr_create(&config, rig->lt.loop, &rig->chr, NULL), 0);
+	rig->sink = calloc(1, sizeof(*rig->sink));
+	pthread_mutex_init(&rig->sink->lock, NULL);
+	rig->sink->chr = rig->chr;
+	axchr_bind(rig->chr,
+		   &(struct axchr_device){sink_room, sink_receive, sink_can_send, rig->sink});
+}
+
+void chr_rig_teardown(struct rig *rig)
+{
+	loop_stop(&rig->lt);
+	assert_false(rig->sink->overfed);
+	axchr_destroy(rig->chr);
+	loop_destroy(&rig->lt);
+	free(rig->sink);
+}
+
+void naps(int count)
+{
+	while (count-- > 0)
+		nap();
+}
