@@ -109,7 +109,10 @@ static void write_register(struct mmio *mmio, uint32_t offset, uint32_t value)
 		mmio->queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
-		core_set_queue_ready(core, mmio->queue_sel, value & 1);
+		if (value > 1)
+			core_bad_write(core);
+		else
+			core_set_queue_ready(core, mmio->queue_sel, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_NUM:
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
