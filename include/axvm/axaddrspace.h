@@ -34,9 +34,9 @@ enum axas_backing {
 	AXAS_BACKING_HUGETLB_2M, /* from the pool; a pool that is too small is an error at map time
 				  */
 	AXAS_BACKING_HUGETLB_1G,
-	/* config.path, or config.fd when it is >= 0; not shorter than the region. Shared with the file
-	 * when AXAS_WRITE is asked for; otherwise the monitor may patch a private view of it. Should
-	 * somebody truncate it later, accesses raise SIGBUS: seal or own what is mapped. */
+	/* config.path, or config.fd when it is >= 0; not shorter than the region. Shared with the
+	 * file when AXAS_WRITE is asked for; otherwise the monitor may patch a private view of it.
+	 * Should somebody truncate it later, accesses raise SIGBUS: seal or own what is mapped. */
 	AXAS_BACKING_FILE,
 };
 

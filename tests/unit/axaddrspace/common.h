@@ -11,6 +11,14 @@
 
 #define PAGE AXAS_PAGE_SIZE
 
+#ifdef __SANITIZE_THREAD__
+#define THREAD_SANITIZER true
+#elif defined(__has_feature)
+#define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#else
+#define THREAD_SANITIZER false
+#endif
+
 #define RECORDER_SLOTS 64
 struct recorder {
 	struct {

@@ -119,6 +119,15 @@ static long index_of(const struct fixture *f, uint64_t gpa)
 	return -1;
 }
 
+static uint8_t *model_at(struct fixture *f, uint64_t gpa)
+{
+	long at = index_of(f, gpa);
+
+	if (at < 0)
+		abort(); /* the test itself is wrong */
+	return &f->model[at];
+}
+
 static bool allowed(const struct fixture *f, uint64_t gpa, uint64_t len, uint32_t access)
 {
 	for (uint64_t i = 0; i < len; i++) {
@@ -153,7 +162,7 @@ static void read_answers_like_the_model(void **state)
 		memset(f->buf, 0xcc, sizeof(f->buf));
 		assert_int_equal(axas_read(f->as, gpa, f->buf, len), ok ? 0 : -EFAULT);
 		for (uint64_t i = 0; ok && i < len; i++)
-			assert_true(f->buf[i] == f->model[index_of(f, gpa + i)]);
+			assert_true(f->buf[i] == *model_at(f, gpa + i));
 		/* Nothing behind the end, nothing at all on failure. */
 		assert_int_equal(f->buf[ok ? len : 0], 0xcc);
 	}
@@ -175,20 +184,20 @@ static void writes_answer_like_the_model(void **state)
 			f->buf[i] = (uint8_t)(seed + i * 13);
 		assert_int_equal(axas_write(f->as, gpa, f->buf, len), ok ? 0 : -EFAULT);
 		for (uint64_t i = 0; ok && i < len; i++)
-			f->model[index_of(f, gpa + i)] = f->buf[i];
+			*model_at(f, gpa + i) = f->buf[i];
 		assert_memory_is_the_model(f);
 
 		for (size_t i = 0; i < n; i++)
 			f->buf[i] ^= 0xa5;
 		assert_int_equal(axas_write_host(f->as, gpa, f->buf, len), host_ok ? 0 : -EFAULT);
 		for (uint64_t i = 0; host_ok && i < len; i++)
-			f->model[index_of(f, gpa + i)] = f->buf[i];
+			*model_at(f, gpa + i) = f->buf[i];
 		assert_memory_is_the_model(f);
 
 		seed += 41;
 		assert_int_equal(axas_fill(f->as, gpa, seed, len), ok ? 0 : -EFAULT);
 		for (uint64_t i = 0; ok && i < len; i++)
-			f->model[index_of(f, gpa + i)] = seed;
+			*model_at(f, gpa + i) = seed;
 		assert_memory_is_the_model(f);
 	}
 	assert_int_equal(axas_zero(f->as, 0x1000, PAGE), 0);
@@ -213,7 +222,7 @@ static void load_answers_like_the_model(void **state)
 			assert_true(rc == -EFAULT || (len > INT64_MAX && rc == -ENODATA));
 		assert_int_equal(err.kind == AX_ERROR_NONE, ok);
 		for (uint64_t i = 0; ok && i < len; i++)
-			f->model[index_of(f, gpa + i)] = temp_file_byte(i);
+			*model_at(f, gpa + i) = temp_file_byte(i);
 		assert_memory_is_the_model(f);
 	}
 }
@@ -259,7 +268,7 @@ static void ptr_and_iovec_answer_like_the_model(void **state)
 
 			assert_int_equal(p != NULL, one);
 			for (uint64_t i = 0; p && i < len; i++)
-				assert_true(p[i] == f->model[index_of(f, gpa + i)]);
+				assert_true(p[i] == *model_at(f, gpa + i));
 			n = axas_iovec(f->as, gpa, len, access, iov, 4);
 			if (!len) {
 				assert_int_equal(n, 0);
@@ -275,7 +284,7 @@ static void ptr_and_iovec_answer_like_the_model(void **state)
 				const uint8_t *base = iov[v].iov_base;
 				assert_true(iov[v].iov_len > 0);
 				for (size_t i = 0; i < iov[v].iov_len; i++, done++)
-					assert_true(base[i] == f->model[index_of(f, gpa + done)]);
+					assert_true(base[i] == *model_at(f, gpa + done));
 			}
 			assert_true(done == len);
 			assert_int_equal(axas_iovec(f->as, gpa, len, access, iov, n - 1), -E2BIG);
@@ -323,9 +332,9 @@ static void copy_within_answers_like_the_model(void **state)
 
 			assert_int_equal(axas_copy_within(f->as, dst, src, len), ok ? 0 : -EFAULT);
 			for (uint64_t i = 0; ok && i < len; i++)
-				f->buf[i] = f->model[index_of(f, src + i)];
+				f->buf[i] = *model_at(f, src + i);
 			for (uint64_t i = 0; ok && i < len; i++)
-				f->model[index_of(f, dst + i)] = f->buf[i];
+				*model_at(f, dst + i) = f->buf[i];
 			if (ok)
 				assert_memory_is_the_model(f);
 		}
@@ -349,8 +358,7 @@ static void overlapping_copies_cross_regions(void **state)
 				if (!allowed(f, dst, len, AXAS_WRITE))
 					continue;
 				assert_int_equal(axas_copy_within(f->as, dst, src, len), 0);
-				memmove(f->model + index_of(f, dst), f->model + index_of(f, src),
-					len);
+				memmove(model_at(f, dst), model_at(f, src), len);
 				assert_memory_is_the_model(f);
 				f->model[len % (5 * PAGE)] ^= 0x5a;
 				assert_int_equal(axas_write_u8(f->as, 0x1000 + len % (5 * PAGE),
@@ -369,13 +377,13 @@ static void overlapping_copies_cross_regions(void **state)
 		uint##bits##_t untouched = value;                                                \
 		for (int at = bits / 8 - 1; readable && at >= 0; at--)                           \
 			expected = (uint##bits##_t)((uint64_t)expected << 8 |                    \
-						    f->model[index_of(f, gpa + (uint64_t)at)]);  \
+						    *model_at(f, gpa + (uint64_t)at));           \
 		assert_int_equal(axas_read_u##bits(f->as, gpa, &value), readable ? 0 : -EFAULT); \
 		assert_true(value == (readable ? expected : untouched));                         \
 		assert_int_equal(axas_write_u##bits(f->as, gpa, untouched),                      \
 				 writable ? 0 : -EFAULT);                                        \
 		for (int at = 0; writable && at < bits / 8; at++)                                \
-			f->model[index_of(f, gpa + (uint64_t)at)] =                              \
+			*model_at(f, gpa + (uint64_t)at) =                                       \
 				(uint8_t)((uint64_t)untouched >> 8 * at);                        \
 		assert_memory_is_the_model(f);                                                   \
 	} while (0)
