@@ -78,3 +78,11 @@ void naps(int count)
 	while (count-- > 0)
 		nap();
 }
+
+void assert_idle(struct rig *rig)
+{
+	uint64_t wakeups = ax_loop_wakeups(rig->lt.loop);
+
+	naps(100);
+	assert_int_equal(ax_loop_wakeups(rig->lt.loop), wakeups);
+}

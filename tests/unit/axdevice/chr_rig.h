@@ -28,5 +28,6 @@ struct rig {
 void chr_rig_setup(struct rig *rig, struct axchr_config config);
 void chr_rig_teardown(struct rig *rig);
 void naps(int count);
+void assert_idle(struct rig *rig); /* the loop sleeps */
 
 #endif

@@ -1,6 +1,7 @@
 /* See helpers.h. */
 #include "helpers.h"
 
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -53,6 +54,8 @@ static int fake_set_level(void *ctx, uint32_t gsi, bool level)
 
 	if (chip->fail)
 		return chip->fail;
+	if (chip->slow)
+		sched_yield();
 	chip->calls[gsi]++;
 	if (level && !chip->level[gsi])
 		chip->rises[gsi]++;

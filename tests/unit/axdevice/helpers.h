@@ -26,7 +26,8 @@ void loop_destroy(struct loop_thread *lt);
 struct fake_chip {
 	_Atomic int calls[FAKE_LINES], rises[FAKE_LINES];
 	bool level[FAKE_LINES];
-	int fail; /* set_level returns this */
+	int fail;  /* what the calls return */
+	bool slow; /* set_level gives other threads time to come in between */
 	int assigned_fd[FAKE_LINES];
 	int released[FAKE_LINES];
 };
