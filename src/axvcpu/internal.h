@@ -83,12 +83,13 @@ struct axvcpu {
 	alignas(AX_CACHE_LINE) _Atomic uint64_t kicks;
 	_Atomic uint64_t injected;
 	_Atomic bool live;      /* the thread exists and has not left its function's last lines */
-	_Atomic pthread_t self; /* the thread, from its first line on; 0 without one */
+	_Atomic pthread_t self; /* who may touch it: its thread, or a borrower; 0: nobody */
 	_Atomic pid_t tid;
 	pthread_mutex_t lock;     /* the members below, writes to `requests`, and live */
 	pthread_cond_t changed;   /* any of them changed */
 	struct ax_thread *thread; /* from start to join */
 	bool parked;
+	bool borrowed; /* no thread, but someone's call is being executed */
 	struct axvcpu_pending_call *calls, **calls_tail;
 };
 

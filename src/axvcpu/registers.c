@@ -41,12 +41,11 @@ static int access_here(struct axvcpu *vcpu, void *arg, struct ax_error *err)
 static int access_register(struct axvcpu *vcpu, struct register_access *access,
 			   struct ax_error *err)
 {
-	if (!axvcpu_is_elsewhere(vcpu))
-		return access_here(vcpu, access, err);
 	int rc = axvcpu_check(vcpu, access->op, err);
+
 	if (rc < 0)
 		return rc;
-	if (axvcpu_raw_state(vcpu) != AXVCPU_BLOCKED) {
+	if (axvcpu_is_elsewhere(vcpu) && axvcpu_raw_state(vcpu) != AXVCPU_BLOCKED) {
 		axvcpu_refuse(vcpu, access->op, "its thread is not paused", err);
 		ax_error_hint(err, "pause the vCPU first");
 		return -EBADFD;

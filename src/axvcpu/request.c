@@ -121,17 +121,26 @@ pid_t axvcpu_tid(const struct axvcpu *vcpu)
 
 /* ---- calls ------------------------------------------------------------------------------ */
 
-int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err)
+/* With lock held and no thread there: be the vCPU's thread for one call, as one caller at a time.
+ */
+static int call_here(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err)
+{
+	vcpu->borrowed = true;
+	atomic_store(&vcpu->self, pthread_self());
+	pthread_mutex_unlock(&vcpu->lock);
+	int rc = fn(vcpu, arg, err);
+	pthread_mutex_lock(&vcpu->lock);
+	atomic_store(&vcpu->self, (pthread_t)0);
+	vcpu->borrowed = false;
+	pthread_cond_broadcast(&vcpu->changed);
+	return rc;
+}
+
+/* With lock held: have the thread do it. It serves every call before it ends, so this ends. */
+static int call_there(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err)
 {
 	struct axvcpu_pending_call call = {.fn = fn, .arg = arg, .err = err};
 
-	if (axvcpu_is_self(vcpu))
-		return fn(vcpu, arg, err);
-	pthread_mutex_lock(&vcpu->lock);
-	if (!atomic_load(&vcpu->live)) {
-		pthread_mutex_unlock(&vcpu->lock);
-		return fn(vcpu, arg, err);
-	}
 	*vcpu->calls_tail = &call;
 	vcpu->calls_tail = &call.next;
 	atomic_fetch_or(&vcpu->requests, AXVCPU_REQUEST_CALL);
@@ -140,12 +149,23 @@ int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_er
 
 	axvcpu_kick(vcpu);
 
-	/* The thread serves every call before it ends, so this wait always ends. */
 	pthread_mutex_lock(&vcpu->lock);
 	while (!call.done)
 		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
-	pthread_mutex_unlock(&vcpu->lock);
 	return call.rc;
+}
+
+int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err)
+{
+	if (axvcpu_is_self(vcpu))
+		return fn(vcpu, arg, err);
+	pthread_mutex_lock(&vcpu->lock);
+	while (vcpu->borrowed)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	int rc = atomic_load(&vcpu->live) ? call_there(vcpu, fn, arg, err)
+					  : call_here(vcpu, fn, arg, err);
+	pthread_mutex_unlock(&vcpu->lock);
+	return rc;
 }
 
 void axvcpu_run_calls(struct axvcpu *vcpu)

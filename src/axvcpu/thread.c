@@ -186,6 +186,8 @@ int axvcpu_start(struct axvcpu *vcpu, bool paused, struct ax_error *err)
 	};
 
 	pthread_mutex_lock(&vcpu->lock);
+	while (vcpu->borrowed)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
 	int rc = axvcpu_check(vcpu, AXVCPU_OP_START, err);
 	if (rc == 0 && vcpu->thread)
 		rc = axvcpu_refuse(vcpu, AXVCPU_OP_START, "it has a thread already", err);
