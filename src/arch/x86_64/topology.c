@@ -11,7 +11,7 @@
 static unsigned bits_for(uint32_t n)
 {
 	unsigned bits = 0;
-	while (n > 1u << bits)
+	while (n > 1ULL << bits)
 		bits++;
 	return bits;
 }

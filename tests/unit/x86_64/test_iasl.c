@@ -1,0 +1,130 @@
+/*
+ * What ACPICA says to our tables: each is disassembled and compiled again by iasl without an error
+ * or a warning. Skipped where iasl is not installed.
+ */
+#include "helpers.h"
+#include "le.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char directory[64];
+
+/* Runs in the directory; all output into *ret_text, which the caller frees. Returns the status. */
+static int run(const char *command, char **ret_text)
+{
+	char *line = NULL, *text = calloc(1, 1 << 20);
+	assert_true(asprintf(&line, "cd %s && %s 2>&1", directory, command) > 0);
+	FILE *pipe = popen(line, "r");
+	assert_non_null(pipe);
+	const size_t len = fread(text, 1, (1 << 20) - 1, pipe);
+	text[len] = '\0';
+	free(line);
+	*ret_text = text;
+	return pclose(pipe);
+}
+
+static void save(const struct machine *m, uint64_t gpa, uint32_t size, const char *name)
+{
+	uint8_t *bytes = malloc(size);
+	char path[128];
+
+	peek(m, gpa, bytes, size);
+	snprintf(path, sizeof(path), "%s/%s.dat", directory, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ax_pwrite_full(fd, bytes, size, 0), 0);
+	close(fd);
+	free(bytes);
+}
+
+static void judge(const char *name)
+{
+	char command[128], *text;
+
+	snprintf(command, sizeof(command), "iasl -d %s.dat", name);
+	if (run(command, &text) != 0 || strstr(text, "Warning") || strstr(text, "Error"))
+		fail_msg("%s: %s", command, text);
+	free(text);
+	snprintf(command, sizeof(command), "iasl %s.dsl", name);
+	const int status = run(command, &text);
+	if (status != 0 || !strstr(text, "0 Errors, 0 Warnings"))
+		fail_msg("%s: %s", command, text);
+	free(text);
+}
+
+static void judge_machine(struct machine *m)
+{
+	uint64_t rsdp;
+
+	if (x86_write_acpi(m->memory, &m->info, &rsdp, &m->err) < 0)
+		fail_msg("%s", m->err.message);
+	const uint64_t xsdt = peek64(m, rsdp + 24);
+	const uint64_t facp = peek64(m, xsdt + 36), apic = peek64(m, xsdt + 44);
+	save(m, xsdt, peek32(m, xsdt + 4), "xsdt");
+	save(m, facp, peek32(m, facp + 4), "facp");
+	save(m, apic, peek32(m, apic + 4), "apic");
+	save(m, peek32(m, facp + 36), 64, "facs");
+	save(m, peek64(m, facp + 140), peek32(m, peek64(m, facp + 140) + 4), "dsdt");
+	/* The RSDP is no table to iasl; test_tables.c checks it. */
+	judge("xsdt");
+	judge("facp");
+	judge("apic");
+	judge("facs");
+	judge("dsdt");
+}
+
+static void accepted_by_iasl(void **state)
+{
+	static const struct {
+		uint32_t vcpus;
+		bool serial;
+		size_t devices;
+	} rows[] = {{1, true, 2}, {4, false, 0}, {20, true, 17}, {300, true, 1}};
+	(void)state;
+
+	if (system("command -v iasl >/dev/null 2>&1") != 0) {
+		print_message("iasl is not installed (package acpica-tools)\n");
+		skip();
+	}
+	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
+		struct machine m;
+		machine_init(&m, 64 * AX_MIB, rows[i].vcpus);
+		m.devices.has_serial = rows[i].serial;
+		m.devices.device_count = rows[i].devices;
+		judge_machine(&m);
+		machine_finish(&m);
+	}
+}
+
+static int make_directory(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+	(void)state;
+	snprintf(directory, sizeof(directory), "%.40s/axvm-iasl-XXXXXX", tmp ? tmp : "/tmp");
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	(void)state;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	return rmdir(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(accepted_by_iasl)};
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
