@@ -23,14 +23,14 @@ static int activate(struct axvirtio *device, uint64_t features)
 
 static void handle_queue(struct axvirtio *device, unsigned index)
 {
-	axvirtio_serve(device, index, blk_serve_one);
+	axvirtio_serve(device, index, axvirtio_blk_serve_one);
 }
 
 static void destroy(struct axvirtio *device)
 {
 	struct blk *blk = ax_container_of(device, struct blk, device);
 
-	blk_file_close(&blk->file);
+	axvirtio_blk_file_close(&blk->file);
 	free(blk);
 }
 
@@ -74,7 +74,8 @@ int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *conf
 	if (!blk)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for disk %s", name);
 	snprintf(blk->name, sizeof(blk->name), "%s", name);
-	r = blk_file_open(&blk->file, config, config->path ? config->path : blk->name, err);
+	r = axvirtio_blk_file_open(&blk->file, config, config->path ? config->path : blk->name,
+				   err);
 	if (r < 0) {
 		free(blk);
 		return r;
@@ -97,7 +98,7 @@ static int create_class(const char *name, const void *config, const struct axdev
 			struct axdev **ret_dev, struct ax_error *err)
 {
 	const struct axvirtio_blk_config *blk = config;
-	struct axvirtio *device;
+	struct axvirtio *device = NULL;
 	int r = axvirtio_blk_create(name, blk, &device, err);
 
 	if (r < 0)

@@ -35,20 +35,20 @@ struct blk_file {
 	uint8_t *bounce;         /* direct I/O: for guest buffers that are not so aligned */
 };
 
-int blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
-		  const char *label, struct ax_error *err);
-void blk_file_close(struct blk_file *file);
+int axvirtio_blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
+			   const char *label, struct ax_error *err);
+void axvirtio_blk_file_close(struct blk_file *file);
 
 /*
  * Move all of `bytes` between the vectors (consumed) and the image. *ret_done is how far it got,
  * always set. -ENODATA: the image has become shorter than its capacity. durable: on stable storage
  * when this returns.
  */
-int blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset, uint64_t bytes,
-		  uint64_t *ret_done);
-int blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset, uint64_t bytes,
-		   bool durable, uint64_t *ret_done);
-int blk_file_flush(struct blk_file *file);
+int axvirtio_blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset,
+			   uint64_t bytes, uint64_t *ret_done);
+int axvirtio_blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset,
+			    uint64_t bytes, bool durable, uint64_t *ret_done);
+int axvirtio_blk_file_flush(struct blk_file *file);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
@@ -80,6 +80,6 @@ struct blk {
 };
 
 /* For axvirtio_serve: take one chain and answer it. */
-int blk_serve_one(struct axvirtio *device, unsigned index);
+int axvirtio_blk_serve_one(struct axvirtio *device, unsigned index);
 
 #endif

@@ -153,8 +153,8 @@ static int measure(struct blk_file *file, struct ax_error *err)
 	return 0;
 }
 
-int blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
-		  const char *label, struct ax_error *err)
+int axvirtio_blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
+			   const char *label, struct ax_error *err)
 {
 	int r;
 
@@ -180,11 +180,11 @@ int blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *confi
 					 "no memory for the direct I/O buffer of %s", label);
 	}
 	if (r < 0)
-		blk_file_close(file);
+		axvirtio_blk_file_close(file);
 	return r;
 }
 
-void blk_file_close(struct blk_file *file)
+void axvirtio_blk_file_close(struct blk_file *file)
 {
 	struct flock unlock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
@@ -274,14 +274,14 @@ static int move_all(struct blk_file *file, bool write, struct iov_cursor data, u
 	return r;
 }
 
-int blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset, uint64_t bytes,
-		  uint64_t *ret_done)
+int axvirtio_blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset,
+			   uint64_t bytes, uint64_t *ret_done)
 {
 	return move_all(file, false, data, offset, bytes, 0, ret_done);
 }
 
-int blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset, uint64_t bytes,
-		   bool durable, uint64_t *ret_done)
+int axvirtio_blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset,
+			    uint64_t bytes, bool durable, uint64_t *ret_done)
 {
 	struct stat st;
 
@@ -293,7 +293,7 @@ int blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offse
 	return move_all(file, true, data, offset, bytes, durable ? RWF_DSYNC : 0, ret_done);
 }
 
-int blk_file_flush(struct blk_file *file)
+int axvirtio_blk_file_flush(struct blk_file *file)
 {
 	if (file->read_only)
 		return 0;

@@ -75,11 +75,11 @@ static uint8_t transfer(struct blk *blk, struct blk_request *request, uint64_t *
 	    sectors > capacity - request->sector || request->sector * SECTOR % file->block_bytes)
 		return VIRTIO_BLK_S_IOERR;
 	if (write)
-		r = blk_file_write(file, request->data, request->sector * SECTOR,
-				   request->data_bytes, blk->write_through, ret_done);
+		r = axvirtio_blk_file_write(file, request->data, request->sector * SECTOR,
+					    request->data_bytes, blk->write_through, ret_done);
 	else
-		r = blk_file_read(file, request->data, request->sector * SECTOR,
-				  request->data_bytes, ret_done);
+		r = axvirtio_blk_file_read(file, request->data, request->sector * SECTOR,
+					   request->data_bytes, ret_done);
 	if (!r)
 		return VIRTIO_BLK_S_OK;
 	ax_log_limited(&blk->log_limit, AX_LOG_WARN, LAYER,
@@ -91,7 +91,7 @@ static uint8_t transfer(struct blk *blk, struct blk_request *request, uint64_t *
 
 static uint8_t flush(struct blk *blk)
 {
-	const int r = blk_file_flush(&blk->file);
+	const int r = axvirtio_blk_file_flush(&blk->file);
 
 	if (!r)
 		return VIRTIO_BLK_S_OK;
@@ -135,7 +135,7 @@ static void complete(struct blk *blk, struct blk_request *request, uint8_t statu
 	put_request(blk, request);
 }
 
-int blk_serve_one(struct axvirtio *device, unsigned index)
+int axvirtio_blk_serve_one(struct axvirtio *device, unsigned index)
 {
 	struct blk *blk = ax_container_of(device, struct blk, device);
 	struct blk_request *request = get_request(blk);

@@ -14,7 +14,7 @@
 
 /* ---- configuration space --------------------------------------------------------------------- */
 
-uint64_t core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned width)
+uint64_t axvirtio_core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned width)
 {
 	const uint8_t *config = core->device->config;
 	const uint64_t size = core->device->config_size;
@@ -33,14 +33,15 @@ uint64_t core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned 
 	return le64toh(value);
 }
 
-void core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width, uint64_t value)
+void axvirtio_core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width,
+				uint64_t value)
 {
 	const uint64_t size = core->device->config_size;
 	const uint64_t bytes = htole64(value);
 
 	if (!core->device->ops->write_config || width > sizeof(bytes) || offset > size ||
 	    width > size - offset) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 		return;
 	}
 	pthread_mutex_lock(&core->config_lock);
@@ -49,7 +50,7 @@ void core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned wid
 	pthread_mutex_unlock(&core->config_lock);
 }
 
-uint32_t core_config_generation(struct axvirtio_core *core)
+uint32_t axvirtio_core_config_generation(struct axvirtio_core *core)
 {
 	uint32_t generation;
 
@@ -101,8 +102,10 @@ static int check_device(const struct axvirtio *device, const struct axdev_servic
 	return 0;
 }
 
-int core_bind(struct axvirtio *device, const char *name, const struct axdev_services *services,
-	      const struct core_transport *transport, void *transport_ctx, struct ax_error *err)
+int axvirtio_core_bind(struct axvirtio *device, const char *name,
+		       const struct axdev_services *services,
+		       const struct core_transport *transport, void *transport_ctx,
+		       struct ax_error *err)
 {
 	struct axvirtio_core *core;
 	int r = check_device(device, services, err);
@@ -126,20 +129,20 @@ int core_bind(struct axvirtio *device, const char *name, const struct axdev_serv
 	pthread_mutex_init(&core->config_lock, NULL);
 	gate_init(&core->gate);
 	device->core = core;
-	r = core_open_queues(core, err);
+	r = axvirtio_core_open_queues(core, err);
 	if (r < 0)
-		core_unbind(device);
+		axvirtio_core_unbind(device);
 	return r;
 }
 
-void core_unbind(struct axvirtio *device)
+void axvirtio_core_unbind(struct axvirtio *device)
 {
 	struct axvirtio_core *core = device->core;
 
 	if (!core)
 		return;
 	gate_close(&core->gate);
-	core_close_queues(core);
+	axvirtio_core_close_queues(core);
 	gate_finish(&core->gate);
 	pthread_mutex_destroy(&core->config_lock);
 	pthread_mutex_destroy(&core->lock);
@@ -151,6 +154,6 @@ void axvirtio_destroy(struct axvirtio *device)
 {
 	if (!device)
 		return;
-	core_unbind(device);
+	axvirtio_core_unbind(device);
 	device->ops->destroy(device);
 }

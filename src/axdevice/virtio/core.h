@@ -69,9 +69,12 @@ struct axvirtio_core {
 };
 
 /* Both on the thread that builds the VM. bind leaves device->core set on success. */
-int core_bind(struct axvirtio *device, const char *name, const struct axdev_services *services,
-	      const struct core_transport *transport, void *transport_ctx, struct ax_error *err);
-void core_unbind(struct axvirtio *device); /* the I/O thread does not run; device remains */
+int axvirtio_core_bind(struct axvirtio *device, const char *name,
+		       const struct axdev_services *services,
+		       const struct core_transport *transport, void *transport_ctx,
+		       struct ax_error *err);
+void axvirtio_core_unbind(
+	struct axvirtio *device); /* the I/O thread does not run; device remains */
 
 static inline uint32_t core_status(const struct axvirtio_core *core)
 {
@@ -79,32 +82,34 @@ static inline uint32_t core_status(const struct axvirtio_core *core)
 }
 
 /* All below: vCPU threads, core->lock held, except where said. */
-void core_write_status(struct axvirtio_core *core, uint32_t value);
-void core_reset(struct axvirtio_core *core); /* waits for the I/O thread */
-uint32_t core_offered_features(const struct axvirtio_core *core, uint32_t word);
-void core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits);
+void axvirtio_core_write_status(struct axvirtio_core *core, uint32_t value);
+void axvirtio_core_reset(struct axvirtio_core *core); /* waits for the I/O thread */
+uint32_t axvirtio_core_offered_features(const struct axvirtio_core *core, uint32_t word);
+void axvirtio_core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits);
 /* The set-up of a queue if the driver may write it now, else NULL (and counted). */
-struct axvq_setup *core_queue_setup(struct axvirtio_core *core, uint32_t index);
-void core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready);
-bool core_queue_ready(const struct axvirtio_core *core, uint32_t index);
-uint32_t core_queue_max(const struct axvirtio_core *core, uint32_t index); /* 0: no such queue */
-void core_suspend(struct axvirtio_core *core);
-void core_resume(struct axvirtio_core *core);
+struct axvq_setup *axvirtio_core_queue_setup(struct axvirtio_core *core, uint32_t index);
+void axvirtio_core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready);
+bool axvirtio_core_queue_ready(const struct axvirtio_core *core, uint32_t index);
+uint32_t axvirtio_core_queue_max(const struct axvirtio_core *core,
+				 uint32_t index); /* 0: no such queue */
+void axvirtio_core_suspend(struct axvirtio_core *core);
+void axvirtio_core_resume(struct axvirtio_core *core);
 
 /* Any thread, no core->lock: offset and width may be anything. */
-uint64_t core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned width);
-void core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width, uint64_t value);
-uint32_t core_config_generation(struct axvirtio_core *core);
-void core_kick(struct axvirtio_core *core, uint32_t index);
-void core_bad_write(struct axvirtio_core *core);
-void core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats);
+uint64_t axvirtio_core_read_config(struct axvirtio_core *core, uint64_t offset, unsigned width);
+void axvirtio_core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width,
+				uint64_t value);
+uint32_t axvirtio_core_config_generation(struct axvirtio_core *core);
+void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index);
+void axvirtio_core_bad_write(struct axvirtio_core *core);
+void axvirtio_core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats);
 
 /* serve.c, for device.c */
-int core_open_queues(struct axvirtio_core *core, struct ax_error *err);
-void core_close_queues(struct axvirtio_core *core);
+int axvirtio_core_open_queues(struct axvirtio_core *core, struct ax_error *err);
+void axvirtio_core_close_queues(struct axvirtio_core *core);
 /* Enter DEVICE_NEEDS_RESET and say so; either side, not before DRIVER_OK. */
-void core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why);
-void core_needs_reset(struct axvirtio_core *core);
+void axvirtio_core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why);
+void axvirtio_core_needs_reset(struct axvirtio_core *core);
 
 /* Counters that several threads add to. */
 static inline void core_count(struct ax_counter *counter)

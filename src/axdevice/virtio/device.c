@@ -18,23 +18,23 @@
 #define S_FAILED      VIRTIO_CONFIG_S_FAILED
 #define S_BY_DRIVER   (S_ACK | S_DRIVER | S_FEATURES_OK | S_DRIVER_OK | S_FAILED)
 
-void core_bad_write(struct axvirtio_core *core)
+void axvirtio_core_bad_write(struct axvirtio_core *core)
 {
 	core_count(&core->counters.bad_register_writes);
 }
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-uint32_t core_offered_features(const struct axvirtio_core *core, uint32_t word)
+uint32_t axvirtio_core_offered_features(const struct axvirtio_core *core, uint32_t word)
 {
 	return word < 2 ? (uint32_t)(core->offered >> (32 * word)) : 0;
 }
 
-void core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits)
+void axvirtio_core_accept_features(struct axvirtio_core *core, uint32_t word, uint32_t bits)
 {
 	/* Negotiation lies between DRIVER and FEATURES_OK (3.1.1). */
 	if ((core_status(core) & (S_DRIVER | S_FEATURES_OK)) != S_DRIVER) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 	} else if (word < 2) {
 		core->accepted &= ~(0xffffffffULL << (32 * word));
 		core->accepted |= (uint64_t)bits << (32 * word);
@@ -59,7 +59,7 @@ static void open_gate(struct axvirtio_core *core)
 	gate_open(&core->gate);
 	for (unsigned i = 0; i < core->queue_count; i++) {
 		if (core->queue[i].ready)
-			core_kick(core, i);
+			axvirtio_core_kick(core, i);
 	}
 }
 
@@ -70,12 +70,12 @@ static void stop_queue(struct core_queue *queue)
 	queue->batch = 0;
 }
 
-uint32_t core_queue_max(const struct axvirtio_core *core, uint32_t index)
+uint32_t axvirtio_core_queue_max(const struct axvirtio_core *core, uint32_t index)
 {
 	return index < core->queue_count ? core->device->queue_max[index] : 0;
 }
 
-bool core_queue_ready(const struct axvirtio_core *core, uint32_t index)
+bool axvirtio_core_queue_ready(const struct axvirtio_core *core, uint32_t index)
 {
 	return index < core->queue_count && core->queue[index].ready;
 }
@@ -85,22 +85,22 @@ static bool may_set_up(const struct axvirtio_core *core)
 	return (core_status(core) & (S_FEATURES_OK | S_DRIVER_OK | S_FAILED)) == S_FEATURES_OK;
 }
 
-struct axvq_setup *core_queue_setup(struct axvirtio_core *core, uint32_t index)
+struct axvq_setup *axvirtio_core_queue_setup(struct axvirtio_core *core, uint32_t index)
 {
 	if (!may_set_up(core) || index >= core->queue_count || core->queue[index].ready) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 		return NULL;
 	}
 	return &core->queue[index].setup;
 }
 
-void core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready)
+void axvirtio_core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready)
 {
 	const bool was_open = gate_is_open(&core->gate);
 	struct core_queue *queue;
 
 	if (index >= core->queue_count) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 		return;
 	}
 	queue = &core->queue[index];
@@ -114,7 +114,7 @@ void core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready
 		if (was_open)
 			open_gate(core);
 	} else if (ready != queue->ready) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 	}
 }
 
@@ -129,20 +129,21 @@ static void activate(struct axvirtio_core *core)
 		struct core_queue *queue = &core->queue[i];
 		enum axvq_error why;
 
-		if (queue->ready && axvq_start(&queue->vq, core->memory, &queue->setup,
-					       core_queue_max(core, i), core->accepted, &why) < 0) {
-			core_violation(core, i, why);
+		if (queue->ready &&
+		    axvq_start(&queue->vq, core->memory, &queue->setup,
+			       axvirtio_core_queue_max(core, i), core->accepted, &why) < 0) {
+			axvirtio_core_violation(core, i, why);
 			return;
 		}
 	}
 	if (ops->activate && ops->activate(core->device, core->accepted) < 0) {
-		core_needs_reset(core);
+		axvirtio_core_needs_reset(core);
 		return;
 	}
 	open_gate(core);
 }
 
-void core_reset(struct axvirtio_core *core)
+void axvirtio_core_reset(struct axvirtio_core *core)
 {
 	gate_close(&core->gate);
 	if (core->device->ops->reset)
@@ -167,19 +168,19 @@ static const struct {
 	{S_DRIVER_OK, S_ACK | S_DRIVER | S_FEATURES_OK},
 };
 
-void core_write_status(struct axvirtio_core *core, uint32_t value)
+void axvirtio_core_write_status(struct axvirtio_core *core, uint32_t value)
 {
 	const uint32_t old = core_status(core) & S_BY_DRIVER;
 
 	if (value == 0) {
 		core_count(&core->counters.resets);
-		core_reset(core);
+		axvirtio_core_reset(core);
 		return;
 	}
 	value &= S_BY_DRIVER;
 	/* Bits are only ever added (2.1.1), and after FAILED only a reset helps. */
 	if (old & ~value || old & S_FAILED) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 		return;
 	}
 	if (value & S_FAILED) {
@@ -192,7 +193,7 @@ void core_write_status(struct axvirtio_core *core, uint32_t value)
 			continue;
 		if ((core_status(core) & ladder[i].needs) != ladder[i].needs ||
 		    (ladder[i].bit == S_FEATURES_OK && !features_acceptable(core))) {
-			core_bad_write(core);
+			axvirtio_core_bad_write(core);
 			return;
 		}
 		if (ladder[i].bit == S_DRIVER_OK)
@@ -202,13 +203,13 @@ void core_write_status(struct axvirtio_core *core, uint32_t value)
 	}
 }
 
-void core_suspend(struct axvirtio_core *core)
+void axvirtio_core_suspend(struct axvirtio_core *core)
 {
 	core->suspended = true;
 	gate_close(&core->gate);
 }
 
-void core_resume(struct axvirtio_core *core)
+void axvirtio_core_resume(struct axvirtio_core *core)
 {
 	core->suspended = false;
 	open_gate(core);

@@ -45,8 +45,8 @@ static void reset_mmio(struct axdev *dev)
 	struct axvirtio_core *core = mmio->device->core;
 
 	pthread_mutex_lock(&core->lock);
-	core_reset(core);
-	mmio_reset_registers(mmio);
+	axvirtio_core_reset(core);
+	axvirtio_mmio_reset_registers(mmio);
 	pthread_mutex_unlock(&core->lock);
 }
 
@@ -57,7 +57,7 @@ static int suspend_mmio(struct axdev *dev, struct ax_error *err)
 
 	(void)err;
 	pthread_mutex_lock(&core->lock);
-	core_suspend(core);
+	axvirtio_core_suspend(core);
 	pthread_mutex_unlock(&core->lock);
 	return 0;
 }
@@ -69,7 +69,7 @@ static int resume_mmio(struct axdev *dev, struct ax_error *err)
 
 	(void)err;
 	pthread_mutex_lock(&core->lock);
-	core_resume(core);
+	axvirtio_core_resume(core);
 	pthread_mutex_unlock(&core->lock);
 	return 0;
 }
@@ -94,7 +94,7 @@ static void dismantle(struct mmio *mmio)
 
 		mmio->services.release_doorbell(mmio->services.ctx, &bell);
 	}
-	core_unbind(mmio->device);
+	axvirtio_core_unbind(mmio->device);
 	axirq_release(mmio->line);
 	free(mmio);
 }
@@ -109,7 +109,7 @@ static void destroy_mmio(struct axdev *dev)
 }
 
 static const struct axdev_ops mmio_ops = {
-	.access = mmio_access,
+	.access = axvirtio_mmio_access,
 	.reset = reset_mmio,
 	.suspend = suspend_mmio,
 	.resume = resume_mmio,
@@ -171,7 +171,7 @@ int axvirtio_mmio_create(const char *name, uint64_t gpa, uint32_t gsi, struct ax
 		.size = AXVIRTIO_MMIO_SIZE,
 	};
 	mmio->dev.resource_count = 1;
-	r = core_bind(device, mmio->dev.name, services, &mmio_transport, mmio, err);
+	r = axvirtio_core_bind(device, mmio->dev.name, services, &mmio_transport, mmio, err);
 	if (r < 0) {
 		free(mmio);
 		return r;
@@ -217,6 +217,6 @@ int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats
 
 	if (!mmio)
 		return -ENODEV;
-	core_get_stats(mmio->device->core, ret_stats);
+	axvirtio_core_get_stats(mmio->device->core, ret_stats);
 	return 0;
 }

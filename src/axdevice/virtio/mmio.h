@@ -19,8 +19,8 @@ struct mmio {
 };
 
 /* The access hook of axdev_ops. */
-enum axdev_result mmio_access(struct axdev *dev, struct axdev_access *access);
+enum axdev_result axvirtio_mmio_access(struct axdev *dev, struct axdev_access *access);
 /* Power-on values of what the transport itself keeps; core->lock held. */
-void mmio_reset_registers(struct mmio *mmio);
+void axvirtio_mmio_reset_registers(struct mmio *mmio);
 
 #endif

@@ -8,7 +8,7 @@
 #define MMIO_VERSION 2U
 #define NO_SHM       UINT32_MAX /* length and base of a shared memory region that is not there */
 
-void mmio_reset_registers(struct mmio *mmio)
+void axvirtio_mmio_reset_registers(struct mmio *mmio)
 {
 	mmio->device_features_sel = 0;
 	mmio->driver_features_sel = 0;
@@ -31,11 +31,11 @@ static uint32_t read_register(struct mmio *mmio, uint32_t offset)
 	case VIRTIO_MMIO_VENDOR_ID:
 		return AXVIRTIO_VENDOR_ID;
 	case VIRTIO_MMIO_DEVICE_FEATURES:
-		return core_offered_features(core, mmio->device_features_sel);
+		return axvirtio_core_offered_features(core, mmio->device_features_sel);
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		return core_queue_max(core, mmio->queue_sel);
+		return axvirtio_core_queue_max(core, mmio->queue_sel);
 	case VIRTIO_MMIO_QUEUE_READY:
-		return core_queue_ready(core, mmio->queue_sel);
+		return axvirtio_core_queue_ready(core, mmio->queue_sel);
 	case VIRTIO_MMIO_STATUS:
 		return core_status(core);
 	case VIRTIO_MMIO_SHM_LEN_LOW:
@@ -44,7 +44,7 @@ static uint32_t read_register(struct mmio *mmio, uint32_t offset)
 	case VIRTIO_MMIO_SHM_BASE_HIGH:
 		return NO_SHM;
 	case VIRTIO_MMIO_CONFIG_GENERATION:
-		return core_config_generation(core);
+		return axvirtio_core_config_generation(core);
 	default:
 		return 0;
 	}
@@ -62,7 +62,7 @@ static void set_high(uint64_t *value, uint32_t half)
 
 static void write_queue_register(struct mmio *mmio, uint32_t offset, uint32_t value)
 {
-	struct axvq_setup *setup = core_queue_setup(mmio->device->core, mmio->queue_sel);
+	struct axvq_setup *setup = axvirtio_core_queue_setup(mmio->device->core, mmio->queue_sel);
 
 	if (!setup)
 		return;
@@ -103,16 +103,16 @@ static void write_register(struct mmio *mmio, uint32_t offset, uint32_t value)
 		mmio->driver_features_sel = value;
 		break;
 	case VIRTIO_MMIO_DRIVER_FEATURES:
-		core_accept_features(core, mmio->driver_features_sel, value);
+		axvirtio_core_accept_features(core, mmio->driver_features_sel, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_SEL:
 		mmio->queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_READY:
 		if (value > 1)
-			core_bad_write(core);
+			axvirtio_core_bad_write(core);
 		else
-			core_set_queue_ready(core, mmio->queue_sel, value);
+			axvirtio_core_set_queue_ready(core, mmio->queue_sel, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_NUM:
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
@@ -124,14 +124,14 @@ static void write_register(struct mmio *mmio, uint32_t offset, uint32_t value)
 		write_queue_register(mmio, offset, value);
 		break;
 	case VIRTIO_MMIO_STATUS:
-		core_write_status(core, value);
+		axvirtio_core_write_status(core, value);
 		if (value == 0)
-			mmio_reset_registers(mmio);
+			axvirtio_mmio_reset_registers(mmio);
 		break;
 	case VIRTIO_MMIO_SHM_SEL:
 		break; /* there is none, whichever is selected */
 	default:
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 	}
 }
 
@@ -141,13 +141,13 @@ static enum axdev_result access_config(struct mmio *mmio, struct axdev_access *a
 	const uint64_t offset = access->offset - VIRTIO_MMIO_CONFIG;
 
 	if (access->is_write)
-		core_write_config(core, offset, access->width, access->value);
+		axvirtio_core_write_config(core, offset, access->width, access->value);
 	else
-		access->value = core_read_config(core, offset, access->width);
+		access->value = axvirtio_core_read_config(core, offset, access->width);
 	return AXDEV_HANDLED;
 }
 
-enum axdev_result mmio_access(struct axdev *dev, struct axdev_access *access)
+enum axdev_result axvirtio_mmio_access(struct axdev *dev, struct axdev_access *access)
 {
 	struct mmio *mmio = ax_container_of(dev, struct mmio, dev);
 	struct axvirtio_core *core = mmio->device->core;
@@ -161,7 +161,7 @@ enum axdev_result mmio_access(struct axdev *dev, struct axdev_access *access)
 
 	/* What an interrupt handler or a kick touches takes no lock, since a reset holds it. */
 	if (access->offset == VIRTIO_MMIO_QUEUE_NOTIFY && access->is_write) {
-		core_kick(core, value);
+		axvirtio_core_kick(core, value);
 	} else if (access->offset == VIRTIO_MMIO_INTERRUPT_ACK && access->is_write) {
 		atomic_fetch_and(&mmio->interrupt_status, ~value);
 	} else if (access->offset == VIRTIO_MMIO_INTERRUPT_STATUS && !access->is_write) {

@@ -141,7 +141,7 @@ static int create_class(const char *name, const void *config, const struct axdev
 			struct axdev **ret_dev, struct ax_error *err)
 {
 	const struct axvirtio_rng_config *rng = config;
-	struct axvirtio *device;
+	struct axvirtio *device = NULL;
 	int r = axvirtio_rng_create(name, rng, &device, err);
 
 	if (r < 0)

@@ -18,12 +18,12 @@ static struct axvq *queue_of(struct axvirtio *device, unsigned index)
 
 /* ---- kicks ----------------------------------------------------------------------------------- */
 
-void core_kick(struct axvirtio_core *core, uint32_t index)
+void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index)
 {
 	const uint64_t one = 1;
 
 	if (index >= core->queue_count) {
-		core_bad_write(core);
+		axvirtio_core_bad_write(core);
 		return;
 	}
 	/* EAGAIN: the counter is full, so the eventfd is readable, which is all that matters. */
@@ -74,7 +74,7 @@ bool axvirtio_poll(struct axvirtio *device)
 	return any;
 }
 
-int core_open_queues(struct axvirtio_core *core, struct ax_error *err)
+int axvirtio_core_open_queues(struct axvirtio_core *core, struct ax_error *err)
 {
 	int r;
 
@@ -99,7 +99,7 @@ int core_open_queues(struct axvirtio_core *core, struct ax_error *err)
 	return 0;
 }
 
-void core_close_queues(struct axvirtio_core *core)
+void axvirtio_core_close_queues(struct axvirtio_core *core)
 {
 	for (unsigned i = 0; i < core->queue_count; i++) {
 		ax_loop_remove(core->queue[i].event);
@@ -110,7 +110,7 @@ void core_close_queues(struct axvirtio_core *core)
 
 /* ---- violations ------------------------------------------------------------------------------ */
 
-void core_needs_reset(struct axvirtio_core *core)
+void axvirtio_core_needs_reset(struct axvirtio_core *core)
 {
 	if (atomic_fetch_or(&core->status, VIRTIO_CONFIG_S_NEEDS_RESET) &
 	    VIRTIO_CONFIG_S_NEEDS_RESET)
@@ -119,14 +119,14 @@ void core_needs_reset(struct axvirtio_core *core)
 	core->transport->config_changed(core->transport_ctx);
 }
 
-void core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why)
+void axvirtio_core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why)
 {
 	core_count(&core->counters.malformed_by[why]);
 	atomic_store_explicit(&core->counters.last_error, why, memory_order_relaxed);
 	ax_log_limited(&core->log_limit, AX_LOG_WARN, LAYER,
 		       "%s: the guest broke queue %u (%s); the device waits for a reset",
 		       core->name, index, axvq_error_name(why));
-	core_needs_reset(core);
+	axvirtio_core_needs_reset(core);
 }
 
 void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why)
@@ -135,7 +135,7 @@ void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why)
 
 	if (!vq->broken)
 		vq->broken = why;
-	core_violation(device->core, index, why);
+	axvirtio_core_violation(device->core, index, why);
 }
 
 /* ---- chains ---------------------------------------------------------------------------------- */
@@ -153,7 +153,7 @@ int axvirtio_pop(struct axvirtio *device, unsigned index, struct iovec *iov, uns
 		return 0;
 	r = axvq_pop(vq, iov, iov_max, ret_chain);
 	if (r < 0)
-		core_violation(core, index, vq->broken);
+		axvirtio_core_violation(core, index, vq->broken);
 	return r;
 }
 
@@ -215,7 +215,7 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 		if (r < 0 || !gate_is_open(&core->gate))
 			return;
 		if (!budget) {
-			core_kick(core, index);
+			axvirtio_core_kick(core, index);
 			return;
 		}
 		if (!axvq_enable_kicks(vq))
@@ -236,7 +236,7 @@ void axvirtio_release(struct axvirtio *device)
 
 /* ---- counters -------------------------------------------------------------------------------- */
 
-void core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats)
+void axvirtio_core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats)
 {
 	const struct core_counters *c = &core->counters;
 	struct axvirtio_stats stats = {
