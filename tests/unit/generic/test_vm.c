@@ -1,0 +1,470 @@
+/*
+ * The fake VM: its plan, slots, lines, doorbells and platform devices, its byte code, and that
+ * every hook can be made to fail without anything being left behind.
+ */
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+static const struct axarch *generic(void)
+{
+	return axarch_by_name("generic");
+}
+
+static void test_table(void **state)
+{
+	struct axarch_fact facts[8];
+
+	(void)state;
+	assert_ptr_equal(generic(), &axarch_generic);
+	assert_false(axarch_generic.ident());
+	assert_int_equal(axarch_generic.probe(NULL, NULL), 0);
+	assert_int_equal(axarch_generic.probe("/dev/kvm", NULL), 0);
+	size_t count = axarch_generic.facts(NULL, facts, AX_ARRAY_LEN(facts));
+	assert_true(count > 0 && count <= AX_ARRAY_LEN(facts));
+	for (size_t i = 0; i < count; i++)
+		assert_true(facts[i].name && facts[i].what);
+	for (size_t i = 0; i < sizeof(struct axarch) / sizeof(void *); i++) {
+		void *entry;
+		memcpy(&entry, (const char *)&axarch_generic + i * sizeof(entry), sizeof(entry));
+		assert_non_null(entry);
+	}
+}
+
+static void test_plan(void **state)
+{
+	static const struct {
+		uint64_t bytes, low, high;
+	} good[] = {
+		{AXAS_PAGE_SIZE, AXAS_PAGE_SIZE, 0},
+		{512 * AX_MIB, 512 * AX_MIB, 0},
+		{3 * AX_GIB, 3 * AX_GIB, 0},
+		{3 * AX_GIB + AXAS_PAGE_SIZE, 3 * AX_GIB, AXAS_PAGE_SIZE},
+		{64 * AX_GIB, 3 * AX_GIB, 61 * AX_GIB},
+	};
+	static const uint64_t bad[] = {0, 1, 4095, 4097, 64 * AX_GIB + 4096, UINT64_MAX};
+	static const uint32_t bad_counts[] = {0, 256, UINT32_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(good); i++) {
+		struct axarch_vm_config config = {.vcpu_count = 1, .memory_bytes = good[i].bytes};
+		struct axarch_plan plan = {0};
+		assert_int_equal(generic()->plan(&config, &plan, NULL), 0);
+		assert_int_equal(plan.memory_count, good[i].high ? 2 : 1);
+		assert_int_equal(plan.memory[0].gpa, 0);
+		assert_int_equal(plan.memory[0].size_bytes, good[i].low);
+		if (good[i].high) {
+			assert_int_equal(plan.memory[1].gpa, 4 * AX_GIB);
+			assert_int_equal(plan.memory[1].size_bytes, good[i].high);
+		}
+		assert_int_equal(plan.layout.count, plan.memory_count + 2);
+		assert_int_equal(plan.device_count, 32);
+		assert_true(plan.device_gpa >= 3 * AX_GIB);
+		for (uint32_t slot = 1; slot < plan.device_count; slot++)
+			assert_int_equal(plan.device_gsi[slot], plan.device_gsi[0] + slot);
+	}
+	for (size_t i = 0; i < AX_ARRAY_LEN(bad) + AX_ARRAY_LEN(bad_counts); i++) {
+		bool memory = i < AX_ARRAY_LEN(bad);
+		struct axarch_vm_config config = {
+			.vcpu_count = memory ? 1 : bad_counts[i - AX_ARRAY_LEN(bad)],
+			.memory_bytes = memory ? bad[i] : AX_MIB};
+		struct axarch_plan plan = {.device_count = 77};
+		struct ax_error err = {0};
+		assert_true(generic()->plan(&config, &plan, &err) < 0);
+		assert_true(err.message[0]);
+		assert_int_equal(plan.device_count, 77);
+	}
+}
+
+static void test_lines(void **state)
+{
+	struct machine machine;
+	struct axirq_chip chip;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t one = 1;
+
+	(void)state;
+	machine_create(&machine, 1);
+	machine.arch->vm_irq_chip(machine.vm, &chip);
+	assert_int_equal(chip.set_level(chip.ctx, 5, true), 0);
+	assert_int_equal(chip.set_level(chip.ctx, 5, true), 0);
+	assert_true(generic_vm_irq_level(machine.vm, 5));
+	assert_int_equal(generic_vm_irq_edges(machine.vm, 5), 1);
+	assert_int_equal(chip.set_level(chip.ctx, 5, false), 0);
+	assert_int_equal(chip.set_level(chip.ctx, chip.gsi_count, true), -ERANGE);
+	assert_int_equal(chip.assign_fd(chip.ctx, 6, fd, NULL), 0);
+	assert_int_equal(chip.assign_fd(chip.ctx, 6, fd, NULL), -EEXIST);
+	assert_true(chip.assign_fd(chip.ctx, 7, -1, NULL) < 0);
+	assert_true(generic_vm_irq_has_fd(machine.vm, 6));
+	assert_int_equal(generic_vm_irq_edges(machine.vm, 6), 0);
+	assert_int_equal(write(fd, &one, 8), 8);
+	assert_int_equal(generic_vm_irq_edges(machine.vm, 6), 1);
+	assert_int_equal(generic_vm_irq_edges(machine.vm, 6), 1);
+	assert_int_equal(chip.release_fd(chip.ctx, 7, fd), -ENOENT);
+	assert_int_equal(chip.release_fd(chip.ctx, 6, fd), 0);
+	assert_int_equal(chip.release_fd(chip.ctx, 6, fd), -ENOENT);
+	assert_false(generic_vm_irq_has_fd(machine.vm, 6));
+	assert_int_equal(chip.assign_fd(chip.ctx, 6, fd, NULL), 0); /* left to vm_destroy */
+	close(fd);
+	machine_destroy(&machine);
+}
+
+static uint64_t rung(int fd)
+{
+	uint64_t count = 0;
+
+	return read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count) ? count : 0;
+}
+
+static void test_doorbells(void **state)
+{
+	int any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int one = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	const struct axdev_doorbell bells[] = {
+		{.space = AXDEV_MMIO, .addr = 0xd0000050, .width = 0, .event_fd = any},
+		{.space = AXDEV_PORT,
+		 .addr = 0x99,
+		 .width = 2,
+		 .has_match = true,
+		 .match = 0x101,
+		 .event_fd = one},
+	};
+	static const struct generic_step steps[] = {
+		{.exit = {.kind = AXVCPU_EXIT_MMIO_WRITE, .mmio = {.gpa = 0xd0000050, .width = 4}},
+		 .value = 1},
+		{.exit = {.kind = AXVCPU_EXIT_MMIO_WRITE, .mmio = {.gpa = 0xd0000050, .width = 2}},
+		 .value = 2},
+		{.exit = {.kind = AXVCPU_EXIT_IO_WRITE, .io = {.port = 0x99, .width = 2}},
+		 .value = 0x101},
+		/* These four leave. */
+		{.exit = {.kind = AXVCPU_EXIT_IO_WRITE, .io = {.port = 0x99, .width = 2}},
+		 .value = 0x102},
+		{.exit = {.kind = AXVCPU_EXIT_IO_WRITE, .io = {.port = 0x99, .width = 1}},
+		 .value = 0x101},
+		{.exit = {.kind = AXVCPU_EXIT_MMIO_WRITE, .mmio = {.gpa = 0xd0000054, .width = 4}}},
+		{.exit = {.kind = AXVCPU_EXIT_MMIO_READ, .mmio = {.gpa = 0xd0000050, .width = 4}}},
+		STEP_OFF,
+	};
+	const struct axdev_doorbell bad[] = {
+		{.space = AXDEV_SYSREG, .addr = 1, .width = 4, .event_fd = any},
+		{.space = AXDEV_PORT, .addr = 1, .width = 0, .event_fd = any},
+		{.space = AXDEV_MMIO, .addr = 1, .width = 0, .has_match = true, .event_fd = any},
+		{.space = AXDEV_MMIO, .addr = 1, .width = 4, .event_fd = -1},
+	};
+	struct machine machine;
+
+	(void)state;
+	machine_create(&machine, 1);
+	for (size_t i = 0; i < AX_ARRAY_LEN(bad); i++)
+		assert_true(machine.arch->assign_doorbell(machine.vm, &bad[i], NULL) < 0);
+	for (size_t i = 0; i < AX_ARRAY_LEN(bells); i++) {
+		assert_int_equal(machine.arch->assign_doorbell(machine.vm, &bells[i], NULL), 0);
+		assert_int_equal(machine.arch->assign_doorbell(machine.vm, &bells[i], NULL),
+				 -EEXIST);
+	}
+	machine_play(&machine, steps, AX_ARRAY_LEN(steps));
+	assert_int_equal(rung(any), 2);
+	assert_int_equal(rung(one), 1);
+	assert_int_equal(machine.total, 5);
+	assert_int_equal(generic_vm_doorbell_hits(machine.vm), 3);
+	assert_int_equal(machine.arch->release_doorbell(machine.vm, &bells[0]), 0);
+	assert_int_equal(machine.arch->release_doorbell(machine.vm, &bells[0]), -ENOENT);
+	assert_int_equal(generic_vm_doorbells(machine.vm), 1);
+	machine_destroy(&machine);
+	close(any);
+	close(one);
+}
+
+/* ---- guests in C ---------------------------------------------------------------------------- */
+
+struct visit {
+	uint64_t from_memory, from_device, from_port, call, reg;
+	bool reg_ok, beyond, read_only;
+	_Atomic int stage;
+};
+
+static void tour(struct generic_guest *guest, void *ctx)
+{
+	struct visit *visit = ctx;
+	const uint64_t args[6] = {8};
+	uint64_t word = 0x0102030405060708;
+
+	generic_guest_store(guest, 0x1000, 8, 0xabcdef);
+	generic_guest_store(guest, 0x1009, 2, 0xbeef); /* unaligned */
+	visit->from_memory =
+		generic_guest_load(guest, 0x1000, 4) + generic_guest_load(guest, 0x1009, 2);
+	visit->from_device = generic_guest_load(guest, 0xd0000000, 4);
+	generic_guest_store(guest, 0xd0000000, 1, 0x77);
+	visit->from_port = generic_guest_in(guest, 0x71, 1);
+	generic_guest_out(guest, GENERIC_SERIAL_PORT, 1, 'T');
+	visit->call = generic_guest_hypercall(guest, 30, args);
+	visit->reg_ok = generic_guest_sysreg_read(guest, 0x10, &visit->reg) &&
+			generic_guest_sysreg_write(guest, 0x10, 1);
+	visit->beyond = generic_guest_read(guest, MACHINE_RAM - 4, &word, 8) ||
+			generic_guest_write(guest, UINT64_MAX - 3, &word, 8);
+	visit->read_only = generic_guest_write(guest, 0x2ffc, &word, 8);
+	atomic_store(&visit->stage, 1);
+	generic_guest_halt(guest);
+	atomic_store(&visit->stage, 2);
+	generic_guest_wait_irq(guest, 20);
+	atomic_store(&visit->stage, 3);
+	while (generic_guest_load(guest, 0x2000, 4) == 0)
+		generic_guest_relax(guest);
+	atomic_store(&visit->stage, 4);
+}
+
+static void test_program(void **state)
+{
+	struct visit visit = {0};
+	const struct generic_step steps[] = {
+		{.kind = GENERIC_STEP_PROGRAM, .program = tour, .ctx = &visit},
+		STEP_OFF,
+	};
+	const struct axvcpu_irq irq = {.vector = 48};
+	struct axirq_chip chip;
+	struct machine machine;
+	uint64_t value;
+
+	(void)state;
+	machine_create(&machine, 1);
+	machine.arch->vm_irq_chip(machine.vm, &chip);
+	assert_int_equal(axas_protect(machine.memory, 0x3000, 0x1000, AXAS_READ, NULL), 0);
+	machine_script(&machine, 0, steps, AX_ARRAY_LEN(steps));
+	machine_start(&machine);
+	wait_until(atomic_load(&visit.stage) == 1);
+	wait_until(axvcpu_state(machine.vcpu[0]) == AXVCPU_BLOCKED);
+	assert_int_equal(axvcpu_inject(machine.vcpu[0], &irq, NULL), 0);
+	wait_until(atomic_load(&visit.stage) == 2);
+	assert_int_equal(chip.set_level(chip.ctx, 20, true), 0);
+	wait_until(atomic_load(&visit.stage) == 3);
+	/* It polls memory; paused, it stands still. */
+	assert_int_equal(axvcpu_pause(machine.vcpu[0], NULL), 0);
+	assert_int_equal(axas_write_u32(machine.memory, 0x2000, 1), 0);
+	usleep(5000);
+	assert_int_equal(visit.stage, 3);
+	assert_int_equal(axvcpu_resume(machine.vcpu[0], NULL), 0);
+	machine_join(&machine);
+	assert_int_equal(visit.stage, 4);
+	assert_int_equal(visit.from_memory, 0xabcdef + 0xbeef);
+	assert_int_equal(visit.from_device, 0x55667788);
+	assert_int_equal(visit.from_port, 0x88);
+	assert_int_equal(visit.call, 38);
+	assert_true(visit.reg_ok);
+	assert_int_equal(visit.reg, machine.read_value);
+	assert_false(visit.beyond);
+	assert_false(visit.read_only);
+	assert_int_equal(axas_read_u64(machine.memory, 0x1000, &value), 0);
+	assert_int_equal(value, 0xabcdef);
+	assert_string_equal(machine.text, "T");
+	machine_destroy(&machine);
+}
+
+/* Destroyed while its program is halted, or polls, or never ran. */
+static void test_program_is_ended(void **state)
+{
+	(void)state;
+	for (int stage = 0; stage <= 3; stage++) {
+		struct visit visit = {0};
+		const struct generic_step step = {
+			.kind = GENERIC_STEP_PROGRAM, .program = tour, .ctx = &visit};
+		const struct axvcpu_irq irq = {.vector = 48};
+		struct axirq_chip chip;
+		struct machine machine;
+
+		machine_create(&machine, 1);
+		machine.arch->vm_irq_chip(machine.vm, &chip);
+		machine_script(&machine, 0, &step, 1);
+		if (stage > 0) {
+			machine_start(&machine);
+			wait_until(atomic_load(&visit.stage) == 1);
+		}
+		if (stage > 1)
+			assert_int_equal(axvcpu_inject(machine.vcpu[0], &irq, NULL), 0);
+		if (stage > 2)
+			assert_int_equal(chip.set_level(chip.ctx, 20, true), 0);
+		if (stage > 0)
+			wait_until(atomic_load(&visit.stage) == stage);
+		machine_destroy(&machine);
+	}
+}
+
+/* ---- platform ------------------------------------------------------------------------------- */
+
+struct platform_log {
+	_Atomic int power;
+	_Atomic uint64_t mark;
+};
+
+static void on_power(void *ctx, enum axdev_power_event event)
+{
+	atomic_store(&((struct platform_log *)ctx)->power, (int)event + 1);
+}
+
+static void on_mark(void *ctx, uint64_t code)
+{
+	atomic_store(&((struct platform_log *)ctx)->mark, code);
+}
+
+static uint64_t on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
+{
+	(void)ctx;
+	return nr * args[0];
+}
+
+static void test_platform(void **state)
+{
+	static const struct generic_step steps[] = {
+		{.exit = {.kind = AXVCPU_EXIT_IO_WRITE,
+			  .io = {.port = GENERIC_MARK_PORT, .width = 1}},
+		 .value = 0x42},
+		{.exit = {.kind = AXVCPU_EXIT_IO_WRITE,
+			  .io = {.port = GENERIC_POWER_PORT, .width = 2}},
+		 .value = 0x2000},
+		{.exit = {.kind = AXVCPU_EXIT_IO_READ,
+			  .io = {.port = GENERIC_MARK_PORT, .width = 1}}},
+		STEP_OFF,
+	};
+	struct platform_log log = {0};
+	struct machine machine;
+	struct generic_answer answer;
+
+	(void)state;
+	machine_create(&machine, 1);
+	assert_int_equal(axbus_create(AXBUS_MISSING_IGNORE, &machine.bus, NULL), 0);
+	const struct axdev_services services = {.memory = machine.memory};
+	const struct axarch_platform platform = {
+		.bus = machine.bus,
+		.services = &services,
+		.on_power = on_power,
+		.on_mark = on_mark,
+		.on_hypercall = on_hypercall,
+		.ctx = &log,
+	};
+	assert_int_equal(machine.arch->platform_attach(machine.vm, &platform, NULL), 0);
+	assert_int_equal(axbus_devices(machine.bus, NULL, 0), 3);
+	/* A second time the names are taken: nothing of it stays. */
+	assert_true(machine.arch->platform_attach(machine.vm, &platform, NULL) < 0);
+	assert_int_equal(axbus_devices(machine.bus, NULL, 0), 3);
+	machine_play(&machine, steps, AX_ARRAY_LEN(steps));
+	assert_int_equal(log.mark, 0x42);
+	assert_int_equal(log.power, AXDEV_POWER_OFF + 1);
+	assert_true(generic_vm_answer(machine.vm, 0, 2, &answer));
+	assert_int_equal(answer.value, 0xff); /* nobody answers a read there */
+	struct axbus *bus = machine.bus;
+	machine_destroy(&machine);
+	axbus_destroy(bus);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+static void test_fault_specs(void **state)
+{
+	static const char *const bad[] = {
+		"generic:nonsense",     "generic:map@", "generic:map@0",          "generic:map@1x",
+		"generic:map=Nonsense", "generic:,",    "generic:map@99999999999"};
+	struct axarch_vm_config config = {.vcpu_count = 1, .memory_bytes = AX_MIB};
+	struct axarch_plan plan;
+	struct ax_error err = {0};
+	struct axarch_vm *vm = NULL;
+
+	(void)state;
+	assert_int_equal(generic()->plan(&config, &plan, NULL), 0);
+	for (size_t i = 0; i < AX_ARRAY_LEN(bad); i++) {
+		config.kvm_device = bad[i];
+		assert_int_equal(generic()->probe(bad[i], &err), -EINVAL);
+		assert_int_equal(err.kind, AX_ERROR_CONFIGURATION);
+		assert_int_equal(generic()->vm_create(&config, &plan, &vm, NULL), -EINVAL);
+		assert_null(vm);
+	}
+	assert_true(generic()->probe("generic:probe=KvmVersion", &err) < 0);
+	assert_int_equal(err.kind, AX_ERROR_KVM_VERSION);
+	assert_true(generic()->probe("generic:plan,probe@1", &err) < 0);
+	assert_int_equal(err.kind, AX_ERROR_KVM_ABSENT);
+	assert_int_equal(generic()->probe("generic:probe@2", NULL), 0);
+	assert_int_equal(generic()->probe("generic:", NULL), 0);
+	config.kvm_device = "generic:plan";
+	assert_true(generic()->plan(&config, &plan, NULL) < 0);
+	config.kvm_device = "generic:vm_create=NoMemory";
+	assert_true(generic()->vm_create(&config, &plan, &vm, &err) < 0);
+	assert_int_equal(err.kind, AX_ERROR_NO_MEMORY);
+	assert_null(vm);
+	generic()->vm_destroy(NULL);
+	for (int hook = 0; hook < GENERIC_HOOK_COUNT; hook++)
+		assert_non_null(generic_hook_name(hook));
+}
+
+static void test_failing_map(void **state)
+{
+	struct machine machine;
+	struct ax_error err = {0};
+	const struct axas_region_config region = {
+		.name = "more", .gpa = AX_GIB, .size_bytes = AX_MIB, .flags = AXAS_RW, .fd = -1};
+
+	(void)state;
+	machine_create(&machine, 1);
+	generic_vm_set_fault(machine.vm, GENERIC_HOOK_MAP, 1, AX_ERROR_NONE);
+	assert_true(axas_map(machine.memory, &region, &err) < 0);
+	assert_int_equal(generic_vm_slots(machine.vm), 1);
+	assert_int_equal(axas_map(machine.memory, &region, NULL), 0);
+	assert_int_equal(generic_vm_slots(machine.vm), 2);
+	generic_vm_set_fault(machine.vm, GENERIC_HOOK_VCPU_CREATE, 1, AX_ERROR_NO_MEMORY);
+	const struct axvcpu_ops *ops = NULL;
+	void *impl = NULL;
+	assert_true(machine.arch->vcpu_create(machine.vm, 0, &ops, &impl, &err) < 0);
+	assert_int_equal(err.kind, AX_ERROR_NO_MEMORY);
+	assert_true(machine.arch->vcpu_create(machine.vm, 1, &ops, &impl, &err) < 0);
+	assert_null(impl);
+	struct axirq_chip chip;
+	machine.arch->vm_irq_chip(machine.vm, &chip);
+	generic_vm_set_fault(machine.vm, GENERIC_HOOK_SET_LEVEL, 2, AX_ERROR_NONE);
+	assert_int_equal(chip.set_level(chip.ctx, 1, true), 0);
+	assert_true(chip.set_level(chip.ctx, 1, true) < 0);
+	generic_vm_set_fault(machine.vm, GENERIC_HOOK_SET_LEVEL, 0, AX_ERROR_NONE);
+	assert_int_equal(chip.set_level(chip.ctx, 1, true), 0);
+	machine_destroy(&machine);
+}
+
+struct selftest_log {
+	int checks, failed;
+};
+
+static void on_check(void *ctx, const char *check, int status, const char *detail)
+{
+	struct selftest_log *log = ctx;
+
+	log->checks += check && detail;
+	log->failed += status == AXARCH_SELFTEST_FAIL;
+}
+
+static void test_selftest(void **state)
+{
+	static const char *const broken[] = {"generic:selftest", "generic:run", "generic:setup",
+					     "generic:vcpu_create", "generic:vm_create"};
+	struct selftest_log log = {0};
+
+	(void)state;
+	assert_int_equal(generic()->selftest(NULL, on_check, &log), 0);
+	assert_int_equal(log.checks, 1);
+	assert_int_equal(log.failed, 0);
+	for (size_t i = 0; i < AX_ARRAY_LEN(broken); i++)
+		assert_int_equal(generic()->selftest(broken[i], on_check, &log), 1);
+	assert_int_equal(log.failed, AX_ARRAY_LEN(broken));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),       cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_lines),       cmocka_unit_test(test_doorbells),
+		cmocka_unit_test(test_program),     cmocka_unit_test(test_program_is_ended),
+		cmocka_unit_test(test_platform),    cmocka_unit_test(test_fault_specs),
+		cmocka_unit_test(test_failing_map), cmocka_unit_test(test_selftest),
+	};
+
+	return cmocka_run_group_tests_name("generic-vm", tests, NULL, NULL);
+}
