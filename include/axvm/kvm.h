@@ -81,7 +81,7 @@ int axkvm_vcpu_run(struct axkvm_vcpu *vcpu, struct axvcpu_exit *exit,
 int axkvm_vcpu_complete(struct axkvm_vcpu *vcpu, struct ax_error *err);
 void axkvm_vcpu_kick(struct axkvm_vcpu *vcpu); /* immediate_exit = 1; any thread */
 void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu);
-/* From the binary statistics, which are opened when first asked for; any thread. halted is true
+/* From the binary statistics; any thread, never waits for the vCPU. halted is true
  * while KVM blocks the vCPU in HLT or before its start, false when KVM cannot tell. stat: -ENOENT
  * when KVM has no such statistic, -ENOTSUP when it has none at all. */
 bool axkvm_vcpu_halted(struct axkvm_vcpu *vcpu);

@@ -49,9 +49,10 @@ struct axkvm_vcpu {
 	/* Somebody asked for immediate_exit; complete() borrows that byte and must not lose it. */
 	_Atomic bool kicked;
 
-	/* Opened when first asked for: most runs never look. */
+	/* The descriptors are read when first asked for: most runs never look. */
+	int stats_fd; /* -1 or a negative errno: KVM has none, or `stats` owns it */
 	pthread_mutex_t stats_lock;
-	_Atomic bool stats_tried;
+	_Atomic bool stats_read;
 	struct axkvm_stats *_Atomic stats;
 };
 

@@ -69,6 +69,9 @@ int axkvm_vcpu_create(struct axkvm_vm *vm, unsigned long id, struct axkvm_vcpu *
 		return ret;
 	}
 	vcpu->run = run;
+	/* Asked for now because KVM serialises a vCPU's ioctls with KVM_RUN: later, from another
+	 * thread, this would wait until the guest is left. */
+	vcpu->stats_fd = axkvm_call(vm->kvm, vcpu->fd, KVM_GET_STATS_FD, 0);
 	pthread_mutex_init(&vcpu->stats_lock, NULL);
 	*ret_vcpu = vcpu;
 	return 0;
@@ -79,6 +82,8 @@ void axkvm_vcpu_destroy(struct axkvm_vcpu *vcpu)
 	if (!vcpu)
 		return;
 	axkvm_stats_close(atomic_load(&vcpu->stats));
+	if (vcpu->stats_fd >= 0)
+		close(vcpu->stats_fd);
 	pthread_mutex_destroy(&vcpu->stats_lock);
 	munmap(vcpu->run, vcpu->run_bytes);
 	close(vcpu->fd);
@@ -202,13 +207,16 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu)
 
 static const struct axkvm_stats *vcpu_stats(struct axkvm_vcpu *vcpu)
 {
-	if (!atomic_load_explicit(&vcpu->stats_tried, memory_order_acquire)) {
+	if (!atomic_load_explicit(&vcpu->stats_read, memory_order_acquire)) {
 		pthread_mutex_lock(&vcpu->stats_lock);
-		if (!atomic_load(&vcpu->stats_tried)) {
+		if (!atomic_load(&vcpu->stats_read)) {
 			struct axkvm_stats *stats = NULL;
-			if (axkvm_stats_open(vcpu->fd, &stats, NULL) == 0)
+			if (vcpu->stats_fd >= 0 &&
+			    axkvm_stats_parse(vcpu->stats_fd, &stats, NULL) == 0) {
+				vcpu->stats_fd = -1; /* theirs now */
 				atomic_store(&vcpu->stats, stats);
-			atomic_store_explicit(&vcpu->stats_tried, true, memory_order_release);
+			}
+			atomic_store_explicit(&vcpu->stats_read, true, memory_order_release);
 		}
 		pthread_mutex_unlock(&vcpu->stats_lock);
 	}

@@ -113,12 +113,21 @@ static int hypercall_create(const struct axarch_platform *platform, struct axdev
 			    platform->services, ret_dev, err);
 }
 
-int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *platform,
+int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *given,
 			struct ax_error *err)
 {
-	struct attached list = {.bus = platform->bus};
+	struct axdev_services services = *given->services;
+	struct axarch_platform copy = *given;
+	const struct axarch_platform *platform = &copy;
+	struct attached list = {.bus = given->bus};
 	struct axdev *dev = NULL, *pm = NULL;
 	int ret = 0;
+
+	/* Without an interrupt controller the devices are polled. Creating them is all the copies
+	 * are for. */
+	if (!vm->has_irqchip)
+		services.irqs = NULL;
+	copy.services = &services;
 
 	if (platform->serial) {
 		ret = serial_create(platform, &dev, err);

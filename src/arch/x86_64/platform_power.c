@@ -193,7 +193,7 @@ int x86_power_create(const struct axarch_platform *platform, struct axdev **ret_
 	power->ctx = platform->ctx;
 	power->pm1[PM1_CNT] = PM1_SCI_EN;
 	pthread_mutex_init(&power->lock, NULL);
-	if (platform->services && platform->services->irqs) {
+	if (platform->services->irqs) {
 		int ret = axirq_claim(platform->services->irqs, X86_SCI_GSI, AXIRQ_LEVEL, "power",
 				      &power->sci, err);
 		if (ret < 0) {

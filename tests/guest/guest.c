@@ -1,0 +1,435 @@
+/*
+ * The test VM: built from the architecture's table as any user of the library would, with an exit
+ * router of its own and the test device. run.c executes the tests.
+ */
+#include "guest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void guest_sleep_ms(unsigned ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	nanosleep(&t, NULL);
+}
+
+/* ---- the test device --------------------------------------------------------------------------
+ */
+
+struct test_device {
+	struct axdev dev;
+	struct guest *guest;
+};
+
+static enum axdev_result test_access(struct axdev *dev, struct axdev_access *access)
+{
+	struct guest *guest = ax_container_of(dev, struct test_device, dev)->guest;
+
+	if (!access->is_write)
+		access->value = atomic_load(&guest->read_value);
+	pthread_mutex_lock(&guest->lock);
+	if (guest->log_count < GUEST_MAX_LOG)
+		guest->log[guest->log_count++] = (struct guest_access){
+			.space = access->space,
+			.offset = access->offset,
+			.value = access->value,
+			.width = access->width,
+			.is_write = access->is_write,
+		};
+	pthread_mutex_unlock(&guest->lock);
+	return access->space == AXDEV_SYSREG && access->offset ? AXDEV_FAULT : AXDEV_HANDLED;
+}
+
+static enum axdev_result done_access(struct axdev *dev, struct axdev_access *access)
+{
+	struct guest *guest = ax_container_of(dev, struct test_device, dev)->guest;
+
+	pthread_mutex_lock(&guest->lock);
+	guest->done = true;
+	guest->done_value = (uint8_t)access->value;
+	pthread_cond_broadcast(&guest->changed);
+	pthread_mutex_unlock(&guest->lock);
+	return AXDEV_HANDLED;
+}
+
+static void test_destroy(struct axdev *dev)
+{
+	free(ax_container_of(dev, struct test_device, dev));
+}
+
+static const struct axdev_ops test_ops = {.access = test_access, .destroy = test_destroy};
+static const struct axdev_ops done_ops = {.access = done_access, .destroy = test_destroy};
+
+static void attach(struct guest *guest, const struct axdev *prototype)
+{
+	struct test_device *device = calloc(1, sizeof(*device));
+
+	CHECK(device, "no memory");
+	device->dev = *prototype;
+	device->guest = guest;
+	CHECK_OK(axbus_attach(guest->bus, &device->dev, &guest->err), &guest->err);
+}
+
+static void attach_test_devices(struct guest *guest)
+{
+	const struct axdev test = {
+		.ops = &test_ops,
+		.class_name = "test",
+		.name = "test",
+		.resource = {{AXDEV_PORT, GUEST_PORT, 16},
+			     {AXDEV_MMIO, GUEST_MMIO_GPA, 4096},
+			     {AXDEV_SYSREG, GUEST_MSR, 2}},
+		.resource_count = guest->config.msr_device ? 3 : 2,
+	};
+	const struct axdev done = {
+		.ops = &done_ops,
+		.class_name = "test",
+		.name = "done",
+		.resource = {{AXDEV_PORT, 0x7f0, 1}},
+		.resource_count = 1,
+	};
+	attach(guest, &test);
+	attach(guest, &done);
+}
+
+/* ---- exits
+ * ---------------------------------------------------------------------------------------- */
+
+static int access_items(struct guest *guest, enum axdev_space space, uint64_t addr,
+			struct axvcpu_exit *exit, void *data, unsigned width, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		char *item = (char *)data + (size_t)i * width;
+		struct axdev_access access = {
+			.space = space,
+			.width = (uint8_t)width,
+			.is_write = exit->kind == AXVCPU_EXIT_IO_WRITE ||
+				    exit->kind == AXVCPU_EXIT_MMIO_WRITE,
+		};
+		if (access.is_write)
+			memcpy(&access.value, item, width);
+		if (axbus_access(guest->bus, addr, &access) < 0)
+			return -ENXIO;
+		if (!access.is_write)
+			memcpy(item, &access.value, width);
+	}
+	return 0;
+}
+
+static void end(struct guest *guest, const struct axvcpu_exit *exit, const struct ax_error *err)
+{
+	pthread_mutex_lock(&guest->lock);
+	if (!guest->ended) {
+		guest->ended = true;
+		guest->end = *exit;
+		if (err)
+			guest->end_err = *err;
+	}
+	pthread_cond_broadcast(&guest->changed);
+	pthread_mutex_unlock(&guest->lock);
+}
+
+static enum axvcpu_verdict route_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+				      struct ax_error *err)
+{
+	struct guest *guest = ctx;
+	int ret = 0;
+
+	(void)vcpu;
+	switch (exit->kind) {
+	case AXVCPU_EXIT_IO_READ:
+	case AXVCPU_EXIT_IO_WRITE:
+		ret = access_items(guest, AXDEV_PORT, exit->io.port, exit, exit->io.data,
+				   exit->io.width, exit->io.count);
+		break;
+	case AXVCPU_EXIT_MMIO_READ:
+	case AXVCPU_EXIT_MMIO_WRITE:
+		ret = access_items(guest, AXDEV_MMIO, exit->mmio.gpa, exit, exit->mmio.data,
+				   exit->mmio.width, 1);
+		break;
+	case AXVCPU_EXIT_SYSREG_READ:
+	case AXVCPU_EXIT_SYSREG_WRITE: {
+		struct axdev_access access = {
+			.space = AXDEV_SYSREG,
+			.width = 8,
+			.is_write = exit->kind == AXVCPU_EXIT_SYSREG_WRITE,
+			.value = exit->sysreg.value,
+		};
+		exit->sysreg.inject_fault = axbus_access(guest->bus, exit->sysreg.reg, &access) > 0;
+		exit->sysreg.value = access.value;
+		break;
+	}
+	case AXVCPU_EXIT_INTERRUPT_END:
+		pthread_mutex_lock(&guest->lock);
+		guest->ends_of_interrupt++;
+		guest->last_end_of_interrupt = exit->interrupt.vector;
+		pthread_mutex_unlock(&guest->lock);
+		break;
+	default:
+		end(guest, exit, err);
+		return AXVCPU_STOP;
+	}
+	if (ret < 0) {
+		end(guest, exit, err);
+		return AXVCPU_STOP;
+	}
+	return AXVCPU_CONTINUE;
+}
+
+static void on_power(void *ctx, enum axdev_power_event event)
+{
+	struct guest *guest = ctx;
+
+	pthread_mutex_lock(&guest->lock);
+	guest->powered = true;
+	guest->power = event;
+	pthread_cond_broadcast(&guest->changed);
+	pthread_mutex_unlock(&guest->lock);
+}
+
+static void on_mark(void *ctx, uint64_t code)
+{
+	struct guest *guest = ctx;
+
+	pthread_mutex_lock(&guest->lock);
+	guest->marks++;
+	guest->last_mark = code;
+	pthread_mutex_unlock(&guest->lock);
+}
+
+/* Number 7 adds its arguments; there is no other. */
+static uint64_t on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
+{
+	struct guest *guest = ctx;
+	uint64_t sum = 0;
+
+	atomic_fetch_add(&guest->hypercalls, 1);
+	if (nr != 7)
+		return (uint64_t)-ENOSYS;
+	for (unsigned i = 0; i < 6; i++)
+		sum += args[i] << i * 8;
+	return sum;
+}
+
+/* ---- the machine
+ * -------------------------------------------------------------------------------------- */
+
+static void create_devices(struct guest *guest)
+{
+	struct axirq_chip chip;
+
+	guest->arch->vm_irq_chip(guest->vm, &chip);
+	CHECK_OK(axbus_create(guest->config.missing, &guest->bus, &guest->err), &guest->err);
+	CHECK_OK(axirq_domain_create(&chip, &guest->irqs, &guest->err), &guest->err);
+	guest->services = (struct axdev_services){
+		.memory = guest->memory,
+		.irqs = guest->irqs,
+		.assign_doorbell = guest->arch->assign_doorbell,
+		.release_doorbell = guest->arch->release_doorbell,
+		.ctx = guest->vm,
+		.io_loop = guest->config.loop,
+	};
+	if (guest->config.loop && guest->config.out_fd > 0) {
+		const struct axchr_config chr = {.in_fd = guest->config.in_fd,
+						 .out_fd = guest->config.out_fd};
+		CHECK_OK(axchr_create(&chr, guest->config.loop, &guest->serial, &guest->err),
+			 &guest->err);
+	}
+	const struct axarch_platform platform = {
+		.bus = guest->bus,
+		.services = &guest->services,
+		.serial = guest->serial,
+		.on_power = on_power,
+		.on_mark = on_mark,
+		.on_hypercall = on_hypercall,
+		.ctx = guest,
+	};
+	CHECK_OK(guest->arch->platform_attach(guest->vm, &platform, &guest->err), &guest->err);
+	attach_test_devices(guest);
+}
+
+static void create_vcpus(struct guest *guest)
+{
+	for (unsigned i = 0; i < guest->config.vcpus; i++) {
+		struct axvcpu_config config = {
+			.index = i,
+			.hardware_id =
+				guest->config.hardware_ids ? guest->config.hardware_ids[i] : i,
+			.limits = guest->config.limits,
+			.on_exit = route_exit,
+			.on_exit_ctx = guest,
+		};
+		CHECK_OK(guest->arch->vcpu_create(guest->vm, i, &config.ops, &config.impl,
+						  &guest->err),
+			 &guest->err);
+		CHECK_OK(axvcpu_create(&config, &guest->vcpu[i], &guest->err), &guest->err);
+	}
+}
+
+void guest_create(struct guest *guest, const struct guest_config *config)
+{
+	memset(guest, 0, sizeof(*guest));
+	guest->config = *config;
+	guest->config.vcpus = config->vcpus ? config->vcpus : 1;
+	guest->config.bits = config->bits ? config->bits : 64;
+	guest->read_value = 0x8877665544332211ULL;
+	pthread_mutex_init(&guest->lock, NULL);
+	pthread_cond_init(&guest->changed, NULL);
+	guest->arch = axarch_native();
+	const struct axarch_vm_config vm = {
+		.name = "payload",
+		.vcpu_count = guest->config.vcpus,
+		.hardware_ids = config->hardware_ids,
+		.memory_bytes = 16 * AX_MIB,
+		.irq_mode = config->irq_mode,
+		.legacy_pit = config->pit,
+		.cpu.mask_paravirt = true, /* some KVMs tell of features only stock kernels use */
+	};
+	CHECK_OK(guest->arch->plan(&vm, &guest->plan, &guest->err), &guest->err);
+	CHECK_OK(guest->arch->vm_create(&vm, &guest->plan, &guest->vm, &guest->err), &guest->err);
+	struct axas_mapper mapper;
+	guest->arch->vm_mapper(guest->vm, &mapper);
+	CHECK_OK(axas_create(guest->plan.gpa_limit, &mapper, &guest->memory, &guest->err),
+		 &guest->err);
+	for (size_t i = 0; i < guest->plan.memory_count; i++) {
+		const struct axas_region_config region = {
+			.name = "ram",
+			.gpa = guest->plan.memory[i].gpa,
+			.size_bytes = guest->plan.memory[i].size_bytes,
+			.flags = AXAS_RW,
+			.fd = -1,
+		};
+		CHECK_OK(axas_map(guest->memory, &region, &guest->err), &guest->err);
+	}
+	create_devices(guest);
+	create_vcpus(guest);
+}
+
+void guest_load(struct guest *guest, const char *code, const char *code_end)
+{
+	uint64_t gpa = guest->config.bits == 16 ? 0x8000 : GUEST_CODE_GPA;
+	const struct axarch_boot boot = {
+		.kernel_fd = -1,
+		.initrd_fd = -1,
+		.protocol = AXARCH_BOOT_FLAT,
+		.load_gpa = gpa,
+		.entry = gpa,
+		.flat_bits = guest->config.bits,
+	};
+	const struct axarch_machine machine = {.device_count = 0};
+
+	CHECK_OK(guest->arch->load(guest->vm, guest->memory, &boot, &machine, &guest->err),
+		 &guest->err);
+	CHECK_OK(axas_write(guest->memory, gpa, code, (size_t)(code_end - code)), &guest->err);
+	/* The IDT's pseudo-descriptor; gates come by guest_gate. */
+	const uint16_t limit = 256 * 16 - 1;
+	const uint64_t base = GUEST_IDT_GPA;
+	axas_write(guest->memory, GUEST_IDT_GPA + 0x10000, &limit, sizeof(limit));
+	axas_write(guest->memory, GUEST_IDT_GPA + 0x10002, &base, sizeof(base));
+	for (unsigned i = 0; i < guest->config.vcpus; i++)
+		CHECK_OK(axvcpu_setup(guest->vcpu[i], &guest->err), &guest->err);
+}
+
+void guest_gate(struct guest *guest, unsigned vector, uint64_t handler_gpa)
+{
+	uint64_t gate[2] = {(handler_gpa & 0xffff) | 0x10ULL << 16 | 0x8eULL << 40 |
+				    (handler_gpa >> 16 & 0xffff) << 48,
+			    handler_gpa >> 32};
+
+	axas_write(guest->memory, GUEST_IDT_GPA + vector * 16, gate, sizeof(gate));
+}
+
+void guest_start(struct guest *guest)
+{
+	for (unsigned i = 0; i < guest->config.vcpus; i++)
+		CHECK_OK(axvcpu_start(guest->vcpu[i], false, &guest->err), &guest->err);
+}
+
+void guest_finish(struct guest *guest)
+{
+	struct timespec until;
+	char dump[2048];
+	int ret = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 5;
+	pthread_mutex_lock(&guest->lock);
+	while (!guest->done && !guest->ended && !guest->powered && ret == 0)
+		ret = pthread_cond_timedwait(&guest->changed, &guest->lock, &until);
+	pthread_mutex_unlock(&guest->lock);
+	for (unsigned i = 0; i < guest->config.vcpus; i++)
+		axvcpu_request_stop(guest->vcpu[i]);
+	for (unsigned i = 0; i < guest->config.vcpus; i++)
+		axvcpu_join(guest->vcpu[i]);
+	axvcpu_dump(guest->vcpu[0], dump, sizeof(dump));
+	CHECK(ret == 0, "the payload did not come to an end\n%s", dump);
+}
+
+void guest_destroy(struct guest *guest)
+{
+	for (unsigned i = 0; i < guest->config.vcpus; i++)
+		axvcpu_destroy(guest->vcpu[i]);
+	axbus_destroy(guest->bus);
+	axchr_destroy(guest->serial);
+	axirq_domain_destroy(guest->irqs);
+	axas_destroy(guest->memory);
+	guest->arch->vm_destroy(guest->vm);
+	pthread_cond_destroy(&guest->changed);
+	pthread_mutex_destroy(&guest->lock);
+}
+
+void guest_run(struct guest *guest, const struct guest_config *config, const char *code,
+	       const char *code_end)
+{
+	char dump[2048];
+
+	guest_create(guest, config);
+	guest_load(guest, code, code_end);
+	guest_start(guest);
+	guest_finish(guest);
+	axvcpu_dump(guest->vcpu[0], dump, sizeof(dump));
+	CHECK(guest->done, "it ended with %s, reason 0x%llx, detail 0x%llx: %s\n%s",
+	      axvcpu_exit_name(guest->end.kind), (unsigned long long)guest->end.failure.reason,
+	      (unsigned long long)guest->end.failure.detail[0], guest->end_err.message, dump);
+}
+
+/* ---- looking
+ * ---------------------------------------------------------------------------------------------- */
+
+uint64_t guest_data(const struct guest *guest, uint64_t offset)
+{
+	uint64_t value = 0;
+
+	CHECK(axas_read_u64(guest->memory, GUEST_DATA_GPA + offset, &value) == 0, "no data");
+	return value;
+}
+
+void guest_set_data(struct guest *guest, uint64_t offset, uint64_t value)
+{
+	CHECK(axas_write_u64(guest->memory, GUEST_DATA_GPA + offset, value) == 0, "no data");
+}
+
+void guest_expect(const struct guest *guest, size_t index, const struct guest_access *want)
+{
+	CHECK(index < guest->log_count, "access %zu never came", index);
+	const struct guest_access *got = &guest->log[index];
+	CHECK(got->space == want->space && got->offset == want->offset &&
+		      got->width == want->width && got->is_write == want->is_write &&
+		      (!want->is_write || got->value == want->value),
+	      "access %zu: %s of %u bytes at +0x%llx, value 0x%llx; expected %s of %u at +0x%llx, "
+	      "0x%llx",
+	      index, got->is_write ? "write" : "read", got->width, (unsigned long long)got->offset,
+	      (unsigned long long)got->value, want->is_write ? "write" : "read", want->width,
+	      (unsigned long long)want->offset, (unsigned long long)want->value);
+}
+
+void guest_inject(struct guest *guest, uint32_t vector, enum axvcpu_irq_trigger trigger,
+		  bool notify_eoi)
+{
+	const struct axvcpu_irq irq = {
+		.vector = vector, .trigger = trigger, .notify_eoi = notify_eoi};
+
+	CHECK_OK(axvcpu_inject(guest->vcpu[0], &irq, &guest->err), &guest->err);
+}

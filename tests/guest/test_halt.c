@@ -1,0 +1,46 @@
+/* HLT: an exit where nobody else could wake the vCPU, a state one can see where KVM keeps it. */
+#include "guest.h"
+
+GUEST_CODE(halt_code, 64, "incq 0x200000; hlt; incq 0x200000" GUEST_DONE);
+
+GUEST_TEST(halt_exit, "halt-exit")
+{
+	struct guest guest;
+
+	guest_create(&guest, &(struct guest_config){.irq_mode = AXARCH_IRQ_NONE});
+	guest_load(&guest, halt_code, halt_code_end);
+	guest_start(&guest);
+	guest_finish(&guest);
+	CHECK(guest.ended && !guest.done, "it did not halt");
+	CHECK_EQ(guest.end.kind, AXVCPU_EXIT_HALT);
+	CHECK_EQ(guest_data(&guest, 0), 1);
+	guest_destroy(&guest);
+}
+
+GUEST_TEST(halt_blocked, "halt-blocked")
+{
+	struct guest guest;
+	struct axvcpu_stats before, after;
+	uint64_t value;
+
+	guest_create(&guest, &(struct guest_config){0});
+	guest_load(&guest, halt_code, halt_code_end);
+	guest_start(&guest);
+	WAIT_FOR(guest_data(&guest, 0), "the payload does not run");
+	if (guest.arch->vm_stat(guest.vm, "blocking", &value) < 0)
+		guest_skip("this KVM has no statistic `blocking`");
+	WAIT_FOR(axvcpu_state(guest.vcpu[0]) == AXVCPU_BLOCKED, "the state is %s",
+		 axvcpu_state_name(axvcpu_state(guest.vcpu[0])));
+	/* It sleeps in the kernel: nothing comes out. */
+	axvcpu_get_stats(guest.vcpu[0], &before);
+	guest_sleep_ms(100);
+	axvcpu_get_stats(guest.vcpu[0], &after);
+	CHECK_EQ(after.exits, before.exits);
+	/* A kick leaves and comes back; it is halted again, the payload does not notice. */
+	axvcpu_kick(guest.vcpu[0]);
+	WAIT_FOR(axvcpu_state(guest.vcpu[0]) == AXVCPU_BLOCKED, "not halted again");
+	CHECK_EQ(guest_data(&guest, 0), 1);
+	axvcpu_request_stop(guest.vcpu[0]);
+	axvcpu_join(guest.vcpu[0]);
+	guest_destroy(&guest);
+}

@@ -1,0 +1,67 @@
+/* The serial port end to end: a byte in wakes the guest by its line and comes back doubled. */
+#include "guest.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Pin 4 -> 0x50. The handler reads what is there and sends each byte + 1; 'q' ends. */
+GUEST_CODE(echo_code, 64,
+	   "jmp 2f; .balign 16\n"
+	   "1: mov $0x3fd, %dx; in %dx, %al; test $1, %al; jz 5f; mov $0x3f8, %dx; in %dx, %al\n"
+	   "mov %al, 0x200000; inc %al; out %al, %dx; jmp 1b; 5:" GUEST_EOI "iretq\n"
+	   "2:" GUEST_IRQ_SETUP "mov $0xfec00000, %esi; movl $0x19, (%rsi); movl $0, 16(%rsi)\n"
+	   "movl $0x18, (%rsi); movl $0x50, 16(%rsi)\n"
+	   "mov $0x3fc, %dx; mov $0x0b, %al; out %al, %dx; mov $0x3f9, %dx; mov $1, %al; out %al, "
+	   "%dx\n"
+	   "movq $1, 0x200008; 3: sti; hlt; cli; cmpb $'q', 0x200000; jne 3b" GUEST_DONE);
+
+static void run_loop(void *arg)
+{
+	struct ax_error err = {0};
+
+	if (ax_loop_run(arg, &err) < 0)
+		ax_log(AX_LOG_ERROR, "test", "%s", err.message);
+}
+
+GUEST_TEST(uart_echo, "uart-echo")
+{
+	static const char sent[] = "HAL the guest, echo this q",
+			  want[] = "IBM!uif!hvftu-!fdip!uijt!r";
+	const struct ax_thread_config config = {.name = "io"};
+	struct ax_thread *thread = NULL;
+	struct ax_loop *loop = NULL;
+	struct ax_error err = {0};
+	struct guest guest;
+	char got[64] = "";
+	size_t used = 0;
+	int fds[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	CHECK_OK(ax_loop_create(&loop, &err), &err);
+	guest_create(&guest,
+		     &(struct guest_config){.loop = loop, .in_fd = fds[0], .out_fd = fds[0]});
+	guest_load(&guest, echo_code, echo_code_end);
+	guest_gate(&guest, 0x50, GUEST_CODE_GPA + 16);
+	CHECK_OK(ax_thread_start(&config, run_loop, loop, &thread, &err), &err);
+	guest_start(&guest);
+	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
+	CHECK_EQ(write(fds[1], sent, sizeof(sent) - 1), sizeof(sent) - 1);
+	guest_finish(&guest);
+	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	for (unsigned i = 0; i < 1000 && used < sizeof(want) - 1; i++) {
+		ssize_t n = read(fds[1], got + used, sizeof(got) - 1 - used);
+		if (n > 0)
+			used += (size_t)n;
+		else
+			guest_sleep_ms(1);
+	}
+	CHECK(!strcmp(got, want), "\"%s\" came back", got);
+	ax_loop_stop(loop);
+	ax_thread_join(thread);
+	guest_destroy(&guest);
+	ax_loop_destroy(loop);
+	close(fds[0]);
+	close(fds[1]);
+}
