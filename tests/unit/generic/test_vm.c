@@ -1,15 +1,12 @@
 /*
- * The fake VM: its plan, slots, lines, doorbells and platform devices, its byte code, and that
- * every hook can be made to fail without anything being left behind.
+ * The fake VM: its table, plan, lines, doorbells and platform devices.
  */
 #include "machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 
 static const struct axarch *generic(void)
 {
@@ -180,119 +177,6 @@ static void test_doorbells(void **state)
 	close(one);
 }
 
-/* ---- guests in C ---------------------------------------------------------------------------- */
-
-struct visit {
-	uint64_t from_memory, from_device, from_port, call, reg;
-	bool reg_ok, beyond, read_only;
-	_Atomic int stage;
-};
-
-static void tour(struct generic_guest *guest, void *ctx)
-{
-	struct visit *visit = ctx;
-	const uint64_t args[6] = {8};
-	uint64_t word = 0x0102030405060708;
-
-	generic_guest_store(guest, 0x1000, 8, 0xabcdef);
-	generic_guest_store(guest, 0x1009, 2, 0xbeef); /* unaligned */
-	visit->from_memory =
-		generic_guest_load(guest, 0x1000, 4) + generic_guest_load(guest, 0x1009, 2);
-	visit->from_device = generic_guest_load(guest, 0xd0000000, 4);
-	generic_guest_store(guest, 0xd0000000, 1, 0x77);
-	visit->from_port = generic_guest_in(guest, 0x71, 1);
-	generic_guest_out(guest, GENERIC_SERIAL_PORT, 1, 'T');
-	visit->call = generic_guest_hypercall(guest, 30, args);
-	visit->reg_ok = generic_guest_sysreg_read(guest, 0x10, &visit->reg) &&
-			generic_guest_sysreg_write(guest, 0x10, 1);
-	visit->beyond = generic_guest_read(guest, MACHINE_RAM - 4, &word, 8) ||
-			generic_guest_write(guest, UINT64_MAX - 3, &word, 8);
-	visit->read_only = generic_guest_write(guest, 0x2ffc, &word, 8);
-	atomic_store(&visit->stage, 1);
-	generic_guest_halt(guest);
-	atomic_store(&visit->stage, 2);
-	generic_guest_wait_irq(guest, 20);
-	atomic_store(&visit->stage, 3);
-	while (generic_guest_load(guest, 0x2000, 4) == 0)
-		generic_guest_relax(guest);
-	atomic_store(&visit->stage, 4);
-}
-
-static void test_program(void **state)
-{
-	struct visit visit = {0};
-	const struct generic_step steps[] = {
-		{.kind = GENERIC_STEP_PROGRAM, .program = tour, .ctx = &visit},
-		STEP_OFF,
-	};
-	const struct axvcpu_irq irq = {.vector = 48};
-	struct axirq_chip chip;
-	struct machine machine;
-	uint64_t value;
-
-	(void)state;
-	machine_create(&machine, 1);
-	machine.arch->vm_irq_chip(machine.vm, &chip);
-	assert_int_equal(axas_protect(machine.memory, 0x3000, 0x1000, AXAS_READ, NULL), 0);
-	machine_script(&machine, 0, steps, AX_ARRAY_LEN(steps));
-	machine_start(&machine);
-	wait_until(atomic_load(&visit.stage) == 1);
-	wait_until(axvcpu_state(machine.vcpu[0]) == AXVCPU_BLOCKED);
-	assert_int_equal(axvcpu_inject(machine.vcpu[0], &irq, NULL), 0);
-	wait_until(atomic_load(&visit.stage) == 2);
-	assert_int_equal(chip.set_level(chip.ctx, 20, true), 0);
-	wait_until(atomic_load(&visit.stage) == 3);
-	/* It polls memory; paused, it stands still. */
-	assert_int_equal(axvcpu_pause(machine.vcpu[0], NULL), 0);
-	assert_int_equal(axas_write_u32(machine.memory, 0x2000, 1), 0);
-	usleep(5000);
-	assert_int_equal(visit.stage, 3);
-	assert_int_equal(axvcpu_resume(machine.vcpu[0], NULL), 0);
-	machine_join(&machine);
-	assert_int_equal(visit.stage, 4);
-	assert_int_equal(visit.from_memory, 0xabcdef + 0xbeef);
-	assert_int_equal(visit.from_device, 0x55667788);
-	assert_int_equal(visit.from_port, 0x88);
-	assert_int_equal(visit.call, 38);
-	assert_true(visit.reg_ok);
-	assert_int_equal(visit.reg, machine.read_value);
-	assert_false(visit.beyond);
-	assert_false(visit.read_only);
-	assert_int_equal(axas_read_u64(machine.memory, 0x1000, &value), 0);
-	assert_int_equal(value, 0xabcdef);
-	assert_string_equal(machine.text, "T");
-	machine_destroy(&machine);
-}
-
-/* Destroyed while its program is halted, or polls, or never ran. */
-static void test_program_is_ended(void **state)
-{
-	(void)state;
-	for (int stage = 0; stage <= 3; stage++) {
-		struct visit visit = {0};
-		const struct generic_step step = {
-			.kind = GENERIC_STEP_PROGRAM, .program = tour, .ctx = &visit};
-		const struct axvcpu_irq irq = {.vector = 48};
-		struct axirq_chip chip;
-		struct machine machine;
-
-		machine_create(&machine, 1);
-		machine.arch->vm_irq_chip(machine.vm, &chip);
-		machine_script(&machine, 0, &step, 1);
-		if (stage > 0) {
-			machine_start(&machine);
-			wait_until(atomic_load(&visit.stage) == 1);
-		}
-		if (stage > 1)
-			assert_int_equal(axvcpu_inject(machine.vcpu[0], &irq, NULL), 0);
-		if (stage > 2)
-			assert_int_equal(chip.set_level(chip.ctx, 20, true), 0);
-		if (stage > 0)
-			wait_until(atomic_load(&visit.stage) == stage);
-		machine_destroy(&machine);
-	}
-}
-
 /* ---- platform ------------------------------------------------------------------------------- */
 
 struct platform_log {
@@ -360,110 +244,12 @@ static void test_platform(void **state)
 	axbus_destroy(bus);
 }
 
-/* ---- faults --------------------------------------------------------------------------------- */
-
-static void test_fault_specs(void **state)
-{
-	static const char *const bad[] = {
-		"generic:nonsense",     "generic:map@", "generic:map@0",          "generic:map@1x",
-		"generic:map=Nonsense", "generic:,",    "generic:map@99999999999"};
-	struct axarch_vm_config config = {.vcpu_count = 1, .memory_bytes = AX_MIB};
-	struct axarch_plan plan;
-	struct ax_error err = {0};
-	struct axarch_vm *vm = NULL;
-
-	(void)state;
-	assert_int_equal(generic()->plan(&config, &plan, NULL), 0);
-	for (size_t i = 0; i < AX_ARRAY_LEN(bad); i++) {
-		config.kvm_device = bad[i];
-		assert_int_equal(generic()->probe(bad[i], &err), -EINVAL);
-		assert_int_equal(err.kind, AX_ERROR_CONFIGURATION);
-		assert_int_equal(generic()->vm_create(&config, &plan, &vm, NULL), -EINVAL);
-		assert_null(vm);
-	}
-	assert_true(generic()->probe("generic:probe=KvmVersion", &err) < 0);
-	assert_int_equal(err.kind, AX_ERROR_KVM_VERSION);
-	assert_true(generic()->probe("generic:plan,probe@1", &err) < 0);
-	assert_int_equal(err.kind, AX_ERROR_KVM_ABSENT);
-	assert_int_equal(generic()->probe("generic:probe@2", NULL), 0);
-	assert_int_equal(generic()->probe("generic:", NULL), 0);
-	config.kvm_device = "generic:plan";
-	assert_true(generic()->plan(&config, &plan, NULL) < 0);
-	config.kvm_device = "generic:vm_create=NoMemory";
-	assert_true(generic()->vm_create(&config, &plan, &vm, &err) < 0);
-	assert_int_equal(err.kind, AX_ERROR_NO_MEMORY);
-	assert_null(vm);
-	generic()->vm_destroy(NULL);
-	for (int hook = 0; hook < GENERIC_HOOK_COUNT; hook++)
-		assert_non_null(generic_hook_name(hook));
-}
-
-static void test_failing_map(void **state)
-{
-	struct machine machine;
-	struct ax_error err = {0};
-	const struct axas_region_config region = {
-		.name = "more", .gpa = AX_GIB, .size_bytes = AX_MIB, .flags = AXAS_RW, .fd = -1};
-
-	(void)state;
-	machine_create(&machine, 1);
-	generic_vm_set_fault(machine.vm, GENERIC_HOOK_MAP, 1, AX_ERROR_NONE);
-	assert_true(axas_map(machine.memory, &region, &err) < 0);
-	assert_int_equal(generic_vm_slots(machine.vm), 1);
-	assert_int_equal(axas_map(machine.memory, &region, NULL), 0);
-	assert_int_equal(generic_vm_slots(machine.vm), 2);
-	generic_vm_set_fault(machine.vm, GENERIC_HOOK_VCPU_CREATE, 1, AX_ERROR_NO_MEMORY);
-	const struct axvcpu_ops *ops = NULL;
-	void *impl = NULL;
-	assert_true(machine.arch->vcpu_create(machine.vm, 0, &ops, &impl, &err) < 0);
-	assert_int_equal(err.kind, AX_ERROR_NO_MEMORY);
-	assert_true(machine.arch->vcpu_create(machine.vm, 1, &ops, &impl, &err) < 0);
-	assert_null(impl);
-	struct axirq_chip chip;
-	machine.arch->vm_irq_chip(machine.vm, &chip);
-	generic_vm_set_fault(machine.vm, GENERIC_HOOK_SET_LEVEL, 2, AX_ERROR_NONE);
-	assert_int_equal(chip.set_level(chip.ctx, 1, true), 0);
-	assert_true(chip.set_level(chip.ctx, 1, true) < 0);
-	generic_vm_set_fault(machine.vm, GENERIC_HOOK_SET_LEVEL, 0, AX_ERROR_NONE);
-	assert_int_equal(chip.set_level(chip.ctx, 1, true), 0);
-	machine_destroy(&machine);
-}
-
-struct selftest_log {
-	int checks, failed;
-};
-
-static void on_check(void *ctx, const char *check, int status, const char *detail)
-{
-	struct selftest_log *log = ctx;
-
-	log->checks += check && detail;
-	log->failed += status == AXARCH_SELFTEST_FAIL;
-}
-
-static void test_selftest(void **state)
-{
-	static const char *const broken[] = {"generic:selftest", "generic:run", "generic:setup",
-					     "generic:vcpu_create", "generic:vm_create"};
-	struct selftest_log log = {0};
-
-	(void)state;
-	assert_int_equal(generic()->selftest(NULL, on_check, &log), 0);
-	assert_int_equal(log.checks, 1);
-	assert_int_equal(log.failed, 0);
-	for (size_t i = 0; i < AX_ARRAY_LEN(broken); i++)
-		assert_int_equal(generic()->selftest(broken[i], on_check, &log), 1);
-	assert_int_equal(log.failed, AX_ARRAY_LEN(broken));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),       cmocka_unit_test(test_plan),
-		cmocka_unit_test(test_lines),       cmocka_unit_test(test_doorbells),
-		cmocka_unit_test(test_program),     cmocka_unit_test(test_program_is_ended),
-		cmocka_unit_test(test_platform),    cmocka_unit_test(test_fault_specs),
-		cmocka_unit_test(test_failing_map), cmocka_unit_test(test_selftest),
+		cmocka_unit_test(test_table),    cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_lines),    cmocka_unit_test(test_doorbells),
+		cmocka_unit_test(test_platform),
 	};
 
 	return cmocka_run_group_tests_name("generic-vm", tests, NULL, NULL);
