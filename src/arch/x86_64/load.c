@@ -74,7 +74,10 @@ static int write_tables(struct axas *memory, const struct x86_boot_info *info,
 		return 0;
 	if (info->config->acpi)
 		rc = x86_write_acpi(memory, info, ret_rsdp_gpa, err);
-	if (rc == 0 && info->config->mp_table)
+	/* An MP table cannot name a bootstrap processor with a large id: an error only where there
+	 * is no ACPI to do it. */
+	if (rc == 0 && info->config->mp_table &&
+	    (info->apic_ids[0] <= X86_MP_LAST_APIC_ID || !info->config->acpi))
 		rc = x86_write_mptable(memory, info, err);
 	return rc;
 }

@@ -12,7 +12,7 @@
 enum { FLOATING_SIZE = 16, HEADER_SIZE = 44, CPU_SIZE = 20, OTHER_SIZE = 8 };
 enum { ENTRY_CPU = 0, ENTRY_BUS = 1, ENTRY_IOAPIC = 2, ENTRY_IRQ = 3, ENTRY_LINT = 4 };
 enum { IRQ_INT = 0, IRQ_NMI = 1, IRQ_EXTINT = 3 };
-enum { ISA_BUS = 0, IOAPIC_ID = 0, ALL_LAPICS = 0xff, LAST_LAPIC_ID = 254 };
+enum { ISA_BUS = 0, IOAPIC_ID = 0, ALL_LAPICS = 0xff };
 /* Interrupt flags: 0 is "as the bus has it" (ISA: edge, active-high). */
 enum { FLAGS_BUS = 0, FLAGS_EDGE_HIGH = 0x5 };
 
@@ -106,13 +106,13 @@ int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info, str
 {
 	struct table t = {.len = FLOATING_SIZE + HEADER_SIZE};
 
-	if (info->apic_ids[0] > LAST_LAPIC_ID)
+	if (info->apic_ids[0] > X86_MP_LAST_APIC_ID)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				    "MP table: the bootstrap processor's APIC id %u is above %d",
-				    info->apic_ids[0], LAST_LAPIC_ID);
+				    "MP table: the bootstrap processor's APIC id %u is above %u",
+				    info->apic_ids[0], X86_MP_LAST_APIC_ID);
 	/* Eight-bit ids: CPUs beyond them exist for ACPI only. */
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++)
-		if (info->apic_ids[i] <= LAST_LAPIC_ID)
+		if (info->apic_ids[i] <= X86_MP_LAST_APIC_ID)
 			add_cpu(&t, info->apic_ids[i], i == 0);
 	memcpy(add(&t, ENTRY_BUS, OTHER_SIZE) + 1, "\0ISA   ", 7);
 	uint8_t *ioapic = add(&t, ENTRY_IOAPIC, OTHER_SIZE);
