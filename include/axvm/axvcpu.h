@@ -246,8 +246,8 @@ void axvcpu_request_pause(struct axvcpu *vcpu);
  * that calls axvcpu_run is not signalled: only ops->kick is called, the signal is its own. */
 void axvcpu_kick(struct axvcpu *vcpu);
 /* Execute fn between two runs, on the vCPU's thread if it has one (it is kicked; while paused it
- * need not move), otherwise right here; returns what fn returned. Unless the vCPU is paused its last
- * exit may not be completed yet. Not while holding a lock that on_exit takes. */
+ * need not move), otherwise right here; returns what fn returned. Unless the vCPU is paused its
+ * last exit may not be completed yet. Not while holding a lock that on_exit takes. */
 typedef int axvcpu_call_fn(struct axvcpu *vcpu, void *arg, struct ax_error *err);
 int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_error *err);
 /* The owner's timer says timeout_ns has passed: the loop ends with AXVCPU_EXIT_PREEMPTION_TIMER
