@@ -57,9 +57,9 @@ static int missing(struct axbus *bus, const struct axdev *dev, uint64_t addr,
 				  memory_order_relaxed);
 	if (!access->is_write)
 		access->value = width_mask(access->width);
-	if (ax_log_enabled(AX_LOG_WARN))
+	if (ax_log_enabled(AX_LOG_INFO))
 		ax_log_limited(
-			&bus->missing_limit, AX_LOG_WARN, BUS_LAYER,
+			&bus->missing_limit, AX_LOG_INFO, BUS_LAYER,
 			"%s %s of %u bytes at 0x%" PRIx64 ": %s%s", axbus_space_name(access->space),
 			access->is_write ? "write" : "read", access->width, addr,
 			dev ? "not handled by device " : "no device there", dev ? dev->name : "");

@@ -218,6 +218,7 @@ static int attach_platform(struct axvm *vm, struct ax_error *err)
 		.serial = vm->console,
 		.on_power = vm_on_power,
 		.on_mark = vm_on_mark,
+		.on_hypercall = vm_on_hypercall,
 		.ctx = vm,
 	};
 

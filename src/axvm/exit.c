@@ -39,6 +39,17 @@ static enum axvcpu_verdict unclaimed(struct axvm *vm, struct axvcpu *vcpu, const
 	return AXVCPU_STOP;
 }
 
+/* By exit or by doorbell. No call is defined yet: the guest gets the defined error. */
+uint64_t vm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
+{
+	struct axvm *vm = ctx;
+
+	(void)nr;
+	(void)args;
+	atomic_fetch_add(&vm->hypercalls, 1);
+	return (uint64_t)-ENOSYS;
+}
+
 static enum axvcpu_verdict on_sysreg(struct axvm *vm, struct axvcpu_exit *exit, bool is_write)
 {
 	struct axdev_access access = {.space = AXDEV_SYSREG,
@@ -135,8 +146,7 @@ enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exi
 	case AXVCPU_EXIT_SYSREG_WRITE:
 		return on_sysreg(vm, exit, exit->kind == AXVCPU_EXIT_SYSREG_WRITE);
 	case AXVCPU_EXIT_HYPERCALL:
-		/* No call is defined yet: the guest gets the defined error. */
-		exit->hypercall.ret = (uint64_t)-ENOSYS;
+		exit->hypercall.ret = vm_on_hypercall(vm, exit->hypercall.nr, exit->hypercall.args);
 		return AXVCPU_CONTINUE;
 	case AXVCPU_EXIT_HALT:
 		/* Only without interrupt controller: nothing can wake this CPU again. */

@@ -16,7 +16,6 @@ static void add_vcpus(const struct axvm *vm, struct axvm_metrics *m)
 		[AXVCPU_EXIT_MMIO_WRITE] = offsetof(struct axvm_metrics, mmio_exits),
 		[AXVCPU_EXIT_SYSREG_READ] = offsetof(struct axvm_metrics, sysreg_exits),
 		[AXVCPU_EXIT_SYSREG_WRITE] = offsetof(struct axvm_metrics, sysreg_exits),
-		[AXVCPU_EXIT_HYPERCALL] = offsetof(struct axvm_metrics, hypercalls),
 		[AXVCPU_EXIT_HALT] = offsetof(struct axvm_metrics, halt_exits),
 		[AXVCPU_EXIT_EXTERNAL_INTERRUPT] = offsetof(struct axvm_metrics, interrupt_exits),
 		[AXVCPU_EXIT_NESTED_PAGE_FAULT] = offsetof(struct axvm_metrics, fault_exits),
@@ -75,6 +74,7 @@ static void gather(const struct axvm *vm, struct axvm_metrics *m)
 	m->memory_faults = memory.faults;
 	m->errors = atomic_load(&vm->errors);
 	m->hardware_failures = atomic_load(&vm->hardware_failures);
+	m->hypercalls = atomic_load(&vm->hypercalls);
 	m->timeout_events = atomic_load(&vm->timeouts);
 	if (vm->start_ns)
 		m->runtime_ns = (end ? end : ax_clock_ns()) - vm->start_ns;

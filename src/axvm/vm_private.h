@@ -60,7 +60,7 @@ struct axvm {
 	_Atomic bool panic_seen; /* on the console */
 	uint32_t panic_match;    /* how much of the text has passed; I/O thread */
 
-	_Atomic uint64_t errors, hardware_failures, timeouts;
+	_Atomic uint64_t errors, hardware_failures, timeouts, hypercalls;
 	uint64_t start_ns;
 	_Atomic uint64_t end_ns;
 	struct axvm_metrics metrics_base; /* at the last reset */
@@ -82,6 +82,8 @@ int vm_load_images(struct axvm *vm, struct ax_error *err);
 /* exit.c */
 enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
 			       struct ax_error *err);
+
+uint64_t vm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6]);
 
 /* stop.c */
 void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
