@@ -1,5 +1,6 @@
 /* The ways around an exit: irqfd into the guest, ioeventfd out of it, and level lines. */
 #include "guest.h"
+#include "kvm_x86.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -66,7 +67,11 @@ GUEST_TEST(line_level, "line-level")
 	guest_set_data(&guest, 0x20, 1); /* the third handler may return now */
 	guest_finish(&guest);
 	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
-	CHECK_EQ(guest_data(&guest, 0), 3);
+	/* A paravirtual KVM ends a level interrupt when it delivers it: the third has already asked
+	 * for a fourth when the line goes down. */
+	uint64_t most = x86_host_has_virtualization() ? 3 : 4;
+	CHECK(guest_data(&guest, 0) >= 3 && guest_data(&guest, 0) <= most, "it came %llu times",
+	      (unsigned long long)guest_data(&guest, 0));
 	axirq_release(line);
 	guest_destroy(&guest);
 }

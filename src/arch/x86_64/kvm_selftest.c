@@ -1,18 +1,56 @@
 /*
- * The self-test: proves that this host's KVM does what a boot needs, by payloads of its own.
+ * The self-test: proves that this host's KVM does what a boot needs, one payload for each thing,
+ * and tells what it found. The payloads are kvm_selftest_checks.c's.
  */
-#include "kvm_x86.h"
+#include "kvm_selftest.h"
+
+#include <stdio.h>
+
+static int run_check(const char *kvm_device, const struct st_check *check, char *detail,
+		     size_t size)
+{
+	struct st_machine machine;
+	int status = AXARCH_SELFTEST_FAIL;
+
+	detail[0] = '\0';
+	if (x86_st_create(kvm_device, check, &machine) < 0)
+		snprintf(detail, size, "%s", machine.err.message);
+	else
+		status = check->drive(&machine, detail, size);
+	if (status == AXARCH_SELFTEST_FAIL && machine.ended && machine.end.kind)
+		snprintf(detail, size, "the guest ended with %s (reason 0x%llx) %s",
+			 axvcpu_exit_name(machine.end.kind),
+			 (unsigned long long)machine.end.failure.reason, machine.err.message);
+	x86_st_destroy(&machine);
+	return status;
+}
 
 int x86_selftest(const char *kvm_device,
 		 void (*report)(void *ctx, const char *check, int status, const char *detail),
 		 void *ctx)
 {
 	struct ax_error err = {0};
+	char detail[640];
+	int failed = 0;
 
 	if (x86_probe(kvm_device, &err) < 0) {
-		report(ctx, "KVM", AXARCH_SELFTEST_FAIL, err.message);
+		snprintf(detail, sizeof(detail), "%s", err.message);
+		report(ctx, "KVM", AXARCH_SELFTEST_FAIL, detail);
 		return 1;
 	}
-	report(ctx, "KVM", AXARCH_SELFTEST_PASS, "API and capabilities");
-	return 0;
+	report(ctx, "KVM", AXARCH_SELFTEST_PASS, "API version 12, every required capability");
+	for (size_t i = 0; i < x86_selftest_check_count; i++) {
+		const struct st_check *check = &x86_selftest_checks[i];
+		int status = run_check(kvm_device, check, detail, sizeof(detail));
+
+		failed += status == AXARCH_SELFTEST_FAIL;
+		report(ctx, check->name, status, detail);
+	}
+	if (x86_host_has_virtualization())
+		report(ctx, "hardware", AXARCH_SELFTEST_PASS, "vmx or svm: stock kernels can boot");
+	else
+		report(ctx, "hardware", AXARCH_SELFTEST_SKIP,
+		       "neither vmx nor svm in CPUID: a paravirtual or partial KVM, which runs "
+		       "bare payloads; stock kernels may not boot");
+	return failed;
 }
