@@ -6,6 +6,10 @@
 # Caller's name for messages, e.g. "mkinitramfs: no such kernel".
 PROG=${PROG:-${0##*/}}
 AXVM_CACHE=${AXVM_CACHE:-$HOME/.cache/axvm}
+# A failing $(function) ends the script too.
+shopt -s inherit_errexit
+# depmod, mke2fs and debugfs are not in an ordinary user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf '%s: %s\n' "$PROG" "$*" >&2; }
 die() { say "$*"; exit 1; }
