@@ -54,6 +54,9 @@ static int check_memory(const struct axcfg *config, struct ax_error *err)
 		bool reserved = region->map_type == 2;
 		uint64_t end;
 
+		if (!region->size_bytes)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					    "memory.regions[%zu] has no size", i);
 		if ((region->gpa | region->size_bytes) % 4096)
 			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 					    "memory.regions[%zu]: 0x%llx and %llu are not both "
@@ -109,6 +112,11 @@ int config_check(const struct axcfg *config, struct ax_error *err)
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 			     "machine.irq_mode none leaves a Linux kernel without a timer");
 		return ax_error_hint(err, "use it with --protocol flat");
+	}
+	if (config->machine.irq_mode == AXCFG_IRQ_NONE && config->disk_count) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "machine.irq_mode none leaves no interrupt line for disks[0]");
+		return ax_error_hint(err, "leave out --disk, or --irq-mode none");
 	}
 	return 0;
 }

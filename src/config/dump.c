@@ -10,7 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *row_value(const struct axcfg_option *row, const void *base);
+/* -EILSEQ: text that JSON cannot hold. *ret_value is NULL for an option that is not set. */
+static int row_value(const struct axcfg_option *row, const void *base, json_t **ret_value);
+
+static json_t *uint_value(uint64_t v)
+{
+	char text[32];
+
+	if (v <= INT64_MAX)
+		return json_integer((json_int_t)v);
+	/* JSON's integers end here; a file may also give numbers as text. */
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+	return json_string(text);
+}
 
 static json_t *size_value(uint64_t bytes)
 {
@@ -50,27 +62,30 @@ static json_t *list_value(const struct axcfg_uint_list *list)
 	return array;
 }
 
-static json_t *objects_value(const struct axcfg_option *row, const void *base)
+static int objects_value(const struct axcfg_option *row, const void *base, json_t **ret_value)
 {
 	const char *bytes = base;
 	size_t count = *(const size_t *)(const void *)(bytes + row->count_offset);
 	json_t *array = json_array();
+	int rc = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		json_t *object = json_object();
 
-		for (const struct axcfg_option *f = row->fields; f->key; f++) {
-			json_t *value = row_value(f, bytes + row->offset + i * row->item_size);
+		for (const struct axcfg_option *f = row->fields; !rc && f->key; f++) {
+			json_t *value = NULL;
 
+			rc = row_value(f, bytes + row->offset + i * row->item_size, &value);
 			if (value)
 				json_object_set_new(object, f->key, value);
 		}
 		json_array_append_new(array, object);
 	}
-	return array;
+	*ret_value = array;
+	return rc;
 }
 
-static json_t *row_value(const struct axcfg_option *row, const void *base)
+static int row_value(const struct axcfg_option *row, const void *base, json_t **ret_value)
 {
 	const void *at = (const char *)base + row->offset;
 	const char *string;
@@ -78,41 +93,55 @@ static json_t *row_value(const struct axcfg_option *row, const void *base)
 
 	switch (row->type) {
 	case AXCFG_BOOL:
-		return json_boolean(*(const bool *)at);
+		*ret_value = json_boolean(*(const bool *)at);
+		break;
 	case AXCFG_UINT:
-		return json_integer((json_int_t) * (const uint64_t *)at);
+		*ret_value = uint_value(*(const uint64_t *)at);
+		break;
 	case AXCFG_ADDRESS:
 		snprintf(text, sizeof(text), "0x%llx", *(const unsigned long long *)at);
-		return json_string(text);
+		*ret_value = json_string(text);
+		break;
 	case AXCFG_SIZE:
-		return size_value(*(const uint64_t *)at);
+		*ret_value = size_value(*(const uint64_t *)at);
+		break;
 	case AXCFG_DURATION:
-		return duration_value(*(const uint64_t *)at);
+		*ret_value = duration_value(*(const uint64_t *)at);
+		break;
 	case AXCFG_STRING:
 	case AXCFG_PATH:
 		string = *(char *const *)at;
-		return string ? json_string(string) : NULL;
+		*ret_value = string ? json_string(string) : NULL;
+		return string && !*ret_value ? -EILSEQ : 0;
 	case AXCFG_CHOICE:
-		return json_string(row->choices[*(const uint32_t *)at]);
+		*ret_value = json_string(row->choices[*(const uint32_t *)at]);
+		break;
 	case AXCFG_UINTS:
-		return list_value(at);
+		*ret_value = list_value(at);
+		break;
 	case AXCFG_OBJECTS:
-		return objects_value(row, base);
+		return objects_value(row, base, ret_value);
 	}
-	return NULL;
+	return 0;
 }
 
 int axcfg_dump(const struct axcfg *config, char **ret_text, struct ax_error *err)
 {
 	const struct axcfg_option *row;
 	json_t *root = json_object();
-	char *text;
+	char *text = NULL;
+	int rc = 0;
 
-	for (size_t i = 0; (row = axcfg_option_at(i)); i++) {
-		json_t *value = row_value(row, config), *section = root;
+	for (size_t i = 0; !rc && (row = axcfg_option_at(i)); i++) {
+		json_t *value = NULL, *section = root;
 		const char *dot = strchr(row->key, '.'), *member = row->key;
 		char name[32];
 
+		rc = row_value(row, config, &value);
+		if (rc)
+			ax_error_set(err, AX_ERROR_CONFIGURATION, -rc,
+				     "%s: text that is not UTF-8 cannot be written as JSON",
+				     row->key);
 		if (!value)
 			continue;
 		if (dot) {
@@ -126,11 +155,14 @@ int axcfg_dump(const struct axcfg *config, char **ret_text, struct ax_error *err
 		}
 		json_object_set_new(section, member, value);
 	}
-	text = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	if (!rc)
+		text = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	json_decref(root);
+	if (rc)
+		return rc;
 	if (!text)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				    "the configuration has text that is not UTF-8");
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
+				    "out of memory for the configuration's text");
 	*ret_text = text;
 	return 0;
 }

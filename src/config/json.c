@@ -48,6 +48,8 @@ static int set_scalar(const struct axcfg_option *row, void *base, const json_t *
 
 	if (row->type == AXCFG_BOOL && !json_is_boolean(value))
 		return wrong_kind(source, "true or false, without quotes", err);
+	if ((row->type == AXCFG_STRING || row->type == AXCFG_PATH) && !json_is_string(value))
+		return wrong_kind(source, "text in quotes", err);
 	if (scalar_text(value, buf, sizeof(buf), &text))
 		return wrong_kind(source, "a string, a whole number, true or false", err);
 	return value_set(row, base, text, source, err);
@@ -143,7 +145,7 @@ static int set_members(struct axcfg_builder *builder, const char *name, const ch
 			rc = set_objects(row, builder->config, value, &source, err);
 		else if (row)
 			rc = set_scalar(row, builder->config, value, &source, err);
-		else if (json_is_object(value) && !*prefix)
+		else if (json_is_object(value) && !*prefix && schema_has_section(key))
 			rc = set_members(builder, name, key, value, err);
 		else {
 			const char *nearest = schema_nearest(key, false);

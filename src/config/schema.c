@@ -162,6 +162,16 @@ const struct axcfg_option *schema_by_key(const char *key)
 	return NULL;
 }
 
+bool schema_has_section(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const struct axcfg_option *row = rows; row->key; row++)
+		if (!strncmp(row->key, name, n) && row->key[n] == '.')
+			return true;
+	return false;
+}
+
 const struct axcfg_option *schema_field(const struct axcfg_option *list, const char *key)
 {
 	for (const struct axcfg_option *row = list->fields; row->key; row++)

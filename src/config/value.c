@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIST_FORM "a list of numbers and ranges such as 0,2,4-7"
+
 static void *field(const struct axcfg_option *option, void *base)
 {
 	return (char *)base + option->offset;
@@ -179,6 +181,9 @@ static int set_uints(const struct axcfg_option *option, void *base, const char *
 	if (!values || !copy)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory",
 				    source->text);
+	/* strtok_r passes over empty items; here they are a slip of the pen. */
+	if (text[0] == ',' || strstr(text, ",,") || (*text && text[strlen(text) - 1] == ','))
+		return refuse(source, text, LIST_FORM, err);
 	for (char *item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
 		char *dash = strchr(item, '-');
 		uint64_t first, last;
@@ -187,8 +192,7 @@ static int set_uints(const struct axcfg_option *option, void *base, const char *
 			*dash = '\0';
 		if (parse_uint(item, &first) || parse_uint(dash ? dash + 1 : item, &last) ||
 		    last < first)
-			return refuse(source, text, "a list of numbers and ranges such as 0,2,4-7",
-				      err);
+			return refuse(source, text, LIST_FORM, err);
 		if (last > option->max)
 			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 					    "%s: %llu is out of range, %llu is the largest",
