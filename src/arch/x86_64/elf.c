@@ -8,12 +8,9 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_SEGMENTS = 64 };
-#define MAX_NOTE_BYTES  (1ULL << 20)
-#define NOTE_XEN_PHYS32 18u   /* XEN_ELFNOTE_PHYS32_ENTRY */
 #define VMLINUX_CMDLINE 2047u /* COMMAND_LINE_SIZE - 1: a vmlinux does not tell */
 
 struct segment {
@@ -205,53 +202,6 @@ static int check_segments(struct elf *elf, const struct axarch_plan *plan, struc
 	return 0;
 }
 
-/* One PT_NOTE segment: entries of namesz, descsz, type, then name and descriptor, each padded. */
-static int scan_notes(struct elf *elf, size_t i, struct ax_error *err)
-{
-	const struct segment *s = &elf->segment[i];
-	const uint64_t align = s->align == 8 ? 8 : 4;
-	AX_AUTO_FREE uint8_t *notes = NULL;
-	int rc;
-
-	if (s->filesz > MAX_NOTE_BYTES)
-		return x86_image_error(
-			elf->image, err, "segment %zu: notes of %llu bytes, expected at most %llu",
-			i, (unsigned long long)s->filesz, (unsigned long long)MAX_NOTE_BYTES);
-	notes = malloc(s->filesz + 1);
-	if (!notes)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for ELF notes");
-	rc = x86_image_read(elf->image, s->offset, notes, s->filesz, "the notes", err);
-	if (rc < 0)
-		return rc;
-	for (uint64_t at = 0; s->filesz - at >= 12;) {
-		const uint32_t namesz = x86_get32(notes, at), descsz = x86_get32(notes, at + 4);
-		const uint32_t type = x86_get32(notes, at + 8);
-		const uint64_t name = at + 12, desc = name + ax_align_up(namesz, align);
-		/* 32-bit sizes in 64-bit sums: nothing wraps here. */
-		const uint64_t end = desc + descsz;
-		if (end > s->filesz)
-			return x86_image_error(
-				elf->image, err,
-				"segment %zu: the note at 0x%llx (name %u, "
-				"descriptor %u bytes) runs past the segment's 0x%llx",
-				i, (unsigned long long)at, namesz, descsz,
-				(unsigned long long)s->filesz);
-		if (type == NOTE_XEN_PHYS32 && namesz == 4 && memcmp(notes + name, "Xen", 4) == 0) {
-			if (descsz != 4 && descsz != 8)
-				return x86_image_error(elf->image, err,
-						       "the PVH note has %u bytes, expected 4 or 8",
-						       descsz);
-			elf->pvh_entry =
-				descsz == 8 ? x86_get64(notes, desc) : x86_get32(notes, desc);
-			elf->has_pvh = true;
-		}
-		at = ax_align_up(end, align);
-		if (at > s->filesz)
-			break;
-	}
-	return 0;
-}
-
 static bool is_loaded_code(const struct elf *elf, uint64_t gpa)
 {
 	for (size_t i = 0; i < elf->segment_count; i++) {
@@ -352,9 +302,12 @@ int x86_load_elf(struct axas *memory, const struct axarch_plan *plan, const stru
 	rc = read_segments(&elf, err);
 	if (rc == 0)
 		rc = check_segments(&elf, plan, err);
-	for (size_t i = 0; rc == 0 && i < elf.segment_count; i++)
-		if (elf.segment[i].type == PT_NOTE && elf.segment[i].filesz)
-			rc = scan_notes(&elf, i, err);
+	for (size_t i = 0; rc == 0 && i < elf.segment_count; i++) {
+		const struct segment *s = &elf.segment[i];
+		if (s->type == PT_NOTE && s->filesz)
+			rc = x86_find_pvh_note(image, s->offset, s->filesz, s->align, &elf.has_pvh,
+					       &elf.pvh_entry, err);
+	}
 	if (rc == 0)
 		rc = choose_entry(&elf, protocol, &kernel, err);
 	if (rc == 0)

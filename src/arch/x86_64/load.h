@@ -74,6 +74,11 @@ int x86_load_bzimage(struct axas *memory, const struct axarch_plan *plan,
 int x86_load_elf(struct axas *memory, const struct axarch_plan *plan, const struct x86_image *image,
 		 enum axarch_boot_protocol protocol, struct x86_kernel *ret_kernel,
 		 struct ax_error *err);
+/* Looks through one PT_NOTE segment; *ret_found and *ret_entry stay as they are when it has none.
+ */
+int x86_find_pvh_note(const struct x86_image *image, uint64_t offset, uint64_t size_bytes,
+		      uint64_t segment_align, bool *ret_found, uint64_t *ret_entry,
+		      struct ax_error *err);
 /* The whole start: a flat image is told nothing. */
 int x86_load_flat(struct axas *memory, const struct x86_boot_info *info,
 		  struct x86_start *ret_start, struct ax_error *err);

@@ -10,33 +10,33 @@
 
 /* ---- the address map (layout.c) -------------------------------------------------------------- */
 
-#define X86_GDT_GPA        0x500ULL    /* descriptors of the 32-bit starts: code 0x10, data 0x18 */
-#define X86_GDT64_GPA      0x540ULL    /* those of the 64-bit start; the same selectors */
-#define X86_PVH_INFO_GPA   0x6000ULL   /* hvm_start_info and its tables */
-#define X86_ZERO_PAGE_GPA  0x7000ULL
-#define X86_STACK_GPA      0x8ff0ULL
-#define X86_PML4_GPA       0x9000ULL   /* + PDPT at 0xa000, PDs at 0xb000..0xe000: low 4 GiB */
-#define X86_CMDLINE_GPA    0x20000ULL
-#define X86_CMDLINE_MAX    0x10000ULL  /* room at X86_CMDLINE_GPA, NUL included */
-#define X86_EBDA_GPA       0x9fc00ULL
-#define X86_ACPI_GPA       0xe0000ULL  /* RSDP first (found by the BIOS area scan), then tables */
-#define X86_ACPI_SIZE      0x1e000ULL
+#define X86_GDT_GPA       0x500ULL  /* descriptors of the 32-bit starts: code 0x10, data 0x18 */
+#define X86_GDT64_GPA     0x540ULL  /* those of the 64-bit start; the same selectors */
+#define X86_PVH_INFO_GPA  0x6000ULL /* hvm_start_info and its tables */
+#define X86_ZERO_PAGE_GPA 0x7000ULL
+#define X86_STACK_GPA     0x8ff0ULL
+#define X86_PML4_GPA      0x9000ULL /* + PDPT at 0xa000, PDs at 0xb000..0xe000: low 4 GiB */
+#define X86_CMDLINE_GPA   0x20000ULL
+#define X86_CMDLINE_MAX   0x10000ULL /* room at X86_CMDLINE_GPA, NUL included */
+#define X86_EBDA_GPA      0x9fc00ULL
+#define X86_ACPI_GPA      0xe0000ULL /* RSDP first (found by the BIOS area scan), then tables */
+#define X86_ACPI_SIZE     0x1e000ULL
 /* Floating pointer, then table. MP 1.4 section 4 has it searched for in the BIOS area's upper half
  * (0xf0000..0xfffff); the last KiB below 640 KiB, searched too, is too small for 254 CPUs. */
-#define X86_MP_TABLE_GPA   0xfe000ULL
-#define X86_MP_TABLE_SIZE  0x2000ULL
-#define X86_HIGH_RAM_GPA   0x100000ULL
-#define X86_HOLE_GPA       0xc0000000ULL /* RAM stops here and goes on at 4 GiB */
-#define X86_DEVICE_GPA     0xd0000000ULL /* virtio-mmio windows, 4 KiB each */
-#define X86_HYPERCALL_GPA  0xd0100000ULL /* hypercall doorbell */
-#define X86_IOAPIC_GPA     0xfec00000ULL
-#define X86_LAPIC_GPA      0xfee00000ULL
+#define X86_MP_TABLE_GPA     0xfe000ULL
+#define X86_MP_TABLE_SIZE    0x2000ULL
+#define X86_HIGH_RAM_GPA     0x100000ULL
+#define X86_HOLE_GPA         0xc0000000ULL /* RAM stops here and goes on at 4 GiB */
+#define X86_DEVICE_GPA       0xd0000000ULL /* virtio-mmio windows, 4 KiB each */
+#define X86_HYPERCALL_GPA    0xd0100000ULL /* hypercall doorbell */
+#define X86_IOAPIC_GPA       0xfec00000ULL
+#define X86_LAPIC_GPA        0xfee00000ULL
 #define X86_IDENTITY_MAP_GPA 0xfeffc000ULL /* KVM's EPT identity page (Intel) */
-#define X86_TSS_GPA        0xfeffd000ULL   /* KVM's three TSS pages */
-#define X86_MIN_MEMORY     (16ULL << 20)
-#define X86_GPA_LIMIT      (1ULL << 46) /* what the plan promises; a host may have fewer bits */
-#define X86_MAX_VCPUS      1024u
-#define X86_MAX_APIC_ID    4095u /* KVM_MAX_VCPU_IDS - 1 */
+#define X86_TSS_GPA          0xfeffd000ULL /* KVM's three TSS pages */
+#define X86_MIN_MEMORY       (16ULL << 20)
+#define X86_GPA_LIMIT        (1ULL << 46) /* what the plan promises; a host may have fewer bits */
+#define X86_MAX_VCPUS        1024u
+#define X86_MAX_APIC_ID      4095u /* KVM_MAX_VCPU_IDS - 1 */
 
 /* GSIs of an IOAPIC with 24 pins. */
 #define X86_IOAPIC_PINS 24u
@@ -49,18 +49,20 @@
  * ACPI), then 16..23; listed in layout.c. */
 
 /* Ports. */
-#define X86_PORT_POST     0x80u
-#define X86_PORT_I8042    0x64u
-#define X86_PORT_COM1     0x3f8u
-#define X86_PORT_PVPANIC  0x505u
-#define X86_PORT_PM1_EVT  0x600u /* status word, enable word */
-#define X86_PORT_PM1_CNT  0x604u /* word; SLP_EN with SLP_TYP 0 is S5: also the bare 0x2000 write */
-#define X86_PORT_RESET    0xcf9u
+#define X86_PORT_POST    0x80u
+#define X86_PORT_I8042   0x64u
+#define X86_PORT_COM1    0x3f8u
+#define X86_PORT_PVPANIC 0x505u
+#define X86_PORT_PM1_EVT 0x600u /* status word, enable word */
+#define X86_PORT_PM1_CNT 0x604u /* word; SLP_EN with SLP_TYP 0 is S5: also the bare 0x2000 write \
+				 */
+#define X86_PORT_RESET 0xcf9u
 
 int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
 	     struct ax_error *err);
 
-/* ---- e820 (e820.c) ----------------------------------------------------------------------------- */
+/* ---- e820 (e820.c) -----------------------------------------------------------------------------
+ */
 
 struct x86_e820_entry {
 	uint64_t gpa, size_bytes;
@@ -70,7 +72,8 @@ struct x86_e820_entry {
 /* From the plan: RAM with the EBDA, the BIOS area and the device hole as reserved entries. */
 size_t x86_e820(const struct axarch_plan *plan, struct x86_e820_entry entries[X86_E820_MAX]);
 
-/* ---- images (load.c, bzimage.c, elf.c, flat.c, initrd.c) -------------------------------------------- */
+/* ---- images (load.c, bzimage.c, elf.c, flat.c, initrd.c)
+ * -------------------------------------------- */
 
 enum x86_start_mode {
 	X86_START_LONG,      /* 64-bit, paging on the tables at X86_PML4_GPA */
@@ -102,14 +105,15 @@ int x86_load(struct axas *memory, const struct x86_boot_info *info, struct x86_s
 /* GDT and the identity page tables of the low 4 GiB (also used by the self-test). */
 int x86_write_boot_tables(struct axas *memory, struct ax_error *err);
 
-/* ---- tables (acpi.c, aml.c, mptable.c) ------------------------------------------------------------- */
+/* ---- tables (acpi.c, aml.c, mptable.c)
+ * ------------------------------------------------------------- */
 
 int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64_t *ret_rsdp_gpa,
 		   struct ax_error *err);
-int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info,
-		      struct ax_error *err);
+int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info, struct ax_error *err);
 
-/* ---- CPUID (cpuid.c) --------------------------------------------------------------------------------- */
+/* ---- CPUID (cpuid.c)
+ * --------------------------------------------------------------------------------- */
 
 struct x86_cpuid_entry {
 	uint32_t leaf, subleaf;
@@ -123,13 +127,13 @@ struct x86_cpuid_request {
 				 have gaps and the policy names no topology */
 	uint32_t vcpu_count;
 	const struct axarch_cpu_policy *policy; /* NULL: the default */
-	bool tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER */
-	bool x2apic;       /* in-kernel LAPIC present */
-	uint32_t tsc_khz;  /* 0: unknown; otherwise leaves 0x15/0x40000010 tell it */
+	bool tsc_deadline;                      /* KVM_CAP_TSC_DEADLINE_TIMER */
+	bool x2apic;                            /* in-kernel LAPIC present */
+	uint32_t tsc_khz; /* 0: unknown; otherwise leaves 0x15/0x40000010 tell it */
 };
 /* Edit what KVM supports (in place, may add leaves up to max) into what one vCPU reads: APIC ids in
- * 1, 0xB, 0x1F and 0x8000001E, topology in 1, 4, 0xB, 0x1F, 0x80000008, 0x8000001D, TSC-deadline, x2APIC,
- * hypervisor bit and leaves. Returns the new count. */
+ * 1, 0xB, 0x1F and 0x8000001E, topology in 1, 4, 0xB, 0x1F, 0x80000008, 0x8000001D, TSC-deadline,
+ * x2APIC, hypervisor bit and leaves. Returns the new count. */
 size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
 		      const struct x86_cpuid_request *request);
 /* APIC ids of all vCPUs: config->hardware_ids, or the smallest layout that shows the topology of
@@ -137,7 +141,8 @@ size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
  * cores). Refuses duplicates, ids KVM cannot have, and a topology that is not vcpu_count CPUs. */
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err);
 
-/* ---- start states (start.c) ---------------------------------------------------------------------------- */
+/* ---- start states (start.c)
+ * ---------------------------------------------------------------------------- */
 
 struct x86_segment {
 	uint64_t base;
