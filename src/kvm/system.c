@@ -38,24 +38,27 @@ int axkvm_call_ptr(const struct axkvm *kvm, int fd, unsigned long request, void 
 
 static int open_error(const char *device, int error, struct ax_error *err)
 {
+	int ret;
+
 	switch (error) {
 	case ENOENT:
 	case ENXIO:
 	case ENODEV:
-		ax_error_set(err, AX_ERROR_KVM_ABSENT, error, "%s is not there: %s", device,
-			     strerror(error));
-		return ax_error_hint(err,
-				     "load the module (modprobe kvm_intel or kvm_amd) and switch "
-				     "virtualization on in the firmware; in a virtual machine, "
-				     "its host must allow nesting; in a container, pass "
-				     "--device=/dev/kvm");
+		ret = ax_error_set(err, AX_ERROR_KVM_ABSENT, error, "%s is not there: %s", device,
+				   strerror(error));
+		ax_error_hint(err, "load the module (modprobe kvm_intel or kvm_amd) and switch "
+				   "virtualization on in the firmware; in a virtual machine, "
+				   "its host must allow nesting; in a container, pass "
+				   "--device=/dev/kvm");
+		return ret;
 	case EACCES:
 	case EPERM:
-		ax_error_set(err, AX_ERROR_KVM_PERMISSION, error,
-			     "%s may not be opened by user %u: %s", device, (unsigned)geteuid(),
-			     strerror(error));
-		return ax_error_hint(err, "join the group that owns it and log in again: sudo "
-					  "usermod -aG kvm \"$USER\"");
+		ret = ax_error_set(err, AX_ERROR_KVM_PERMISSION, error,
+				   "%s may not be opened by user %u: %s", device,
+				   (unsigned)geteuid(), strerror(error));
+		ax_error_hint(err, "join the group that owns it and log in again: sudo "
+				   "usermod -aG kvm \"$USER\"");
+		return ret;
 	default:
 		return ax_error_set(err, AX_ERROR_KVM_INIT, error, "%s cannot be opened: %s",
 				    device, strerror(error));
@@ -64,16 +67,20 @@ static int open_error(const char *device, int error, struct ax_error *err)
 
 static int version_error(const char *device, int version, struct ax_error *err)
 {
+	int ret;
+
 	if (version < 0) {
-		ax_error_set(err, AX_ERROR_KVM_INIT, -version,
-			     "%s does not answer KVM_GET_API_VERSION: %s", device,
-			     strerror(-version));
-		return ax_error_hint(err, "%s is not the KVM device; see `ls -l %s`", device,
-				     device);
+		ret = ax_error_set(err, AX_ERROR_KVM_INIT, -version,
+				   "%s does not answer KVM_GET_API_VERSION: %s", device,
+				   strerror(-version));
+		ax_error_hint(err, "%s is not the KVM device; see `ls -l %s`", device, device);
+		return ret;
 	}
-	ax_error_set(err, AX_ERROR_KVM_VERSION, ENOTSUP, "%s speaks KVM API version %d, not %d",
-		     device, version, KVM_API_VERSION);
-	return ax_error_hint(err, "AxVM needs the stable API of Linux 2.6.22 and later");
+	ret = ax_error_set(err, AX_ERROR_KVM_VERSION, ENOTSUP,
+			   "%s speaks KVM API version %d, not %d", device, version,
+			   KVM_API_VERSION);
+	ax_error_hint(err, "AxVM needs the stable API of Linux 2.6.22 and later");
+	return ret;
 }
 
 int axkvm_open_with(const struct axkvm_sys *sys, const char *device, struct axkvm **ret_kvm,
@@ -152,9 +159,9 @@ int axkvm_require(const struct axkvm *kvm, const struct axkvm_requirement *list,
 	}
 	if (!missing)
 		return 0;
-	ax_error_set(err, AX_ERROR_MISSING_CAPABILITY, ENOTSUP,
-		     "KVM lacks %zu of the capabilities AxVM needs: %s", missing, names);
-	return ax_error_hint(err,
-			     "AxVM needs %s to %s; a newer kernel or the full KVM module has it",
-			     first->name, first->why);
+	int ret = ax_error_set(err, AX_ERROR_MISSING_CAPABILITY, ENOTSUP,
+			       "KVM lacks %zu of the capabilities AxVM needs: %s", missing, names);
+	ax_error_hint(err, "AxVM needs %s to %s; a newer kernel or the full KVM module has it",
+		      first->name, first->why);
+	return ret;
 }

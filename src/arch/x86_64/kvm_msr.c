@@ -98,10 +98,11 @@ int x86_vm_filter_msrs(struct axarch_vm *vm, struct ax_error *err)
 		return ret;
 	if (axkvm_check(vm->kvm, KVM_CAP_X86_USER_SPACE_MSR) <= 0 ||
 	    axkvm_check(vm->kvm, KVM_CAP_X86_MSR_FILTER) <= 0) {
-		ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
-			     "a device claims MSR 0x%x, but this KVM cannot hand MSRs over",
-			     filter.filter.ranges[0].base);
-		return ax_error_hint(err, "Linux 5.10 and later can (KVM_CAP_X86_USER_SPACE_MSR)");
+		ret = ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+				   "a device claims MSR 0x%x, but this KVM cannot hand MSRs over",
+				   filter.filter.ranges[0].base);
+		ax_error_hint(err, "Linux 5.10 and later can (KVM_CAP_X86_USER_SPACE_MSR)");
+		return ret;
 	}
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,

@@ -117,18 +117,21 @@ static int check_counts(struct axarch_vm *vm, struct ax_error *err)
 {
 	int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
 	int max_ids = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPU_ID);
+	int ret;
 
 	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
-			     vm->config.vcpu_count, max_vcpus);
-		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
+		ret = ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				   "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
+				   vm->config.vcpu_count, max_vcpus);
+		ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
+		return ret;
 	}
 	if (max_ids && vm->max_apic_id >= (uint32_t)max_ids) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "APIC id %u is asked for, this host's KVM takes ids below %d",
-			     vm->max_apic_id, max_ids);
-		return ax_error_hint(err, "choose smaller hardware ids");
+		ret = ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				   "APIC id %u is asked for, this host's KVM takes ids below %d",
+				   vm->max_apic_id, max_ids);
+		ax_error_hint(err, "choose smaller hardware ids");
+		return ret;
 	}
 	return 0;
 }
