@@ -5,6 +5,7 @@
 #ifndef AXVM_ARCH_X86_64_LE_H
 #define AXVM_ARCH_X86_64_LE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline void x86_put16(void *buf, size_t offset, uint16_t v)
