@@ -33,7 +33,7 @@ static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_c
 	};
 }
 
-int vm_build_machine(struct axvm *vm, struct ax_error *err)
+int axvm_build_machine(struct axvm *vm, struct ax_error *err)
 {
 	struct axarch_vm_config config;
 	uint32_t ids[AXCFG_MAX_CPUS];
@@ -116,7 +116,7 @@ static int map_extra(struct axvm *vm, size_t index, struct ax_error *err)
 	return rc ? ax_error_context(err, "memory.regions[%zu]", index) : 0;
 }
 
-int vm_build_memory(struct axvm *vm, struct ax_error *err)
+int axvm_build_memory(struct axvm *vm, struct ax_error *err)
 {
 	struct axas_mapper mapper;
 	int rc;
@@ -204,8 +204,8 @@ static int build_console(struct axvm *vm, struct ax_error *err)
 	if (vm->config->serial.mode == AXCFG_SERIAL_NONE)
 		return 0;
 	/* The VM stands between the owner's hooks and the backend: it looks for a panic's text. */
-	config.output_tap = vm_console_tap;
-	config.input_filter = config.input_filter ? vm_console_filter : NULL;
+	config.output_tap = axvm_console_tap;
+	config.input_filter = config.input_filter ? axvm_console_filter : NULL;
 	config.ctx = vm;
 	return axchr_create(&config, vm->io_loop, &vm->console, err);
 }
@@ -216,16 +216,16 @@ static int attach_platform(struct axvm *vm, struct ax_error *err)
 		.bus = vm->bus,
 		.services = &vm->services,
 		.serial = vm->console,
-		.on_power = vm_on_power,
-		.on_mark = vm_on_mark,
-		.on_hypercall = vm_on_hypercall,
+		.on_power = axvm_on_power,
+		.on_mark = axvm_on_mark,
+		.on_hypercall = axvm_on_hypercall,
 		.ctx = vm,
 	};
 
 	return vm->arch->platform_attach(vm->arch_vm, &platform, err);
 }
 
-int vm_build_devices(struct axvm *vm, struct ax_error *err)
+int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 {
 	struct axirq_chip chip;
 	int rc = axbus_create(vm->config->machine.unclaimed == AXCFG_UNCLAIMED_FAULT
@@ -269,7 +269,7 @@ static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
 		.host_cpus = c->cpus.affinity.count ? &cpu : NULL,
 		.host_cpu_count = c->cpus.affinity.count ? 1 : 0,
 		.limits = {.timeout_ns = c->limits.timeout_ns, .max_exits = c->limits.max_exits},
-		.on_exit = vm_on_exit,
+		.on_exit = axvm_on_exit,
 		.on_exit_ctx = vm,
 	};
 	int rc = vm->arch->vcpu_create(vm->arch_vm, index, &config.ops, &config.impl, err);
@@ -284,7 +284,7 @@ static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
 	return rc;
 }
 
-int vm_build_vcpus(struct axvm *vm, struct ax_error *err)
+int axvm_build_vcpus(struct axvm *vm, struct ax_error *err)
 {
 	uint32_t count = (uint32_t)vm->config->cpus.count;
 	int rc = 0;
@@ -372,7 +372,7 @@ static uint32_t announce(const struct axvm *vm, const char *cmdline)
 	return tables ? AXARCH_ANNOUNCE_TABLES : AXARCH_ANNOUNCE_CMDLINE;
 }
 
-int vm_load_images(struct axvm *vm, struct ax_error *err)
+int axvm_load_images(struct axvm *vm, struct ax_error *err)
 {
 	static const enum axarch_boot_protocol protocols[] = {
 		[AXCFG_PROTOCOL_AUTO] = AXARCH_BOOT_AUTO,

@@ -35,12 +35,12 @@ static enum axvcpu_verdict unclaimed(struct axvm *vm, struct axvcpu *vcpu, const
 	ax_error_set(err, AX_ERROR_DEVICE_NOT_FOUND, ENXIO, "no device claims %s 0x%llx", what,
 		     (unsigned long long)addr);
 	ax_error_hint(err, "--unclaimed ignore lets the guest go on");
-	vm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
+	axvm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
 	return AXVCPU_STOP;
 }
 
 /* By exit or by doorbell. No call is defined yet: the guest gets the defined error. */
-uint64_t vm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
+uint64_t axvm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
 {
 	struct axvm *vm = ctx;
 
@@ -78,9 +78,9 @@ static enum axvcpu_verdict on_system(struct axvm *vm, struct axvcpu *vcpu,
 			     "vCPU %u went into shutdown: triple fault", axvcpu_index(vcpu));
 		ax_error_hint(err,
 			      "a kernel that reboots by triple fault (reboot=t) ends this way too");
-		vm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
+		axvm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
 	} else {
-		vm_stop_with(vm, reasons[exit->system.event], vcpu, NULL);
+		axvm_stop_with(vm, reasons[exit->system.event], vcpu, NULL);
 	}
 	return AXVCPU_STOP;
 }
@@ -100,14 +100,14 @@ static enum axvcpu_verdict on_failure(struct axvm *vm, struct axvcpu *vcpu,
 			err,
 			"the registers below show where; `axvm doctor` tells what this KVM lacks");
 	}
-	vm_stop_with(vm, entry ? AXVM_STOP_HOST : AXVM_STOP_FAULT, vcpu, err);
+	axvm_stop_with(vm, entry ? AXVM_STOP_HOST : AXVM_STOP_FAULT, vcpu, err);
 	return AXVCPU_STOP;
 }
 
 static enum axvcpu_verdict on_limit(struct axvm *vm, struct axvcpu *vcpu, struct ax_error *err)
 {
 	atomic_fetch_add(&vm->timeouts, 1);
-	vm_stop_with(vm, AXVM_STOP_LIMIT, vcpu, err);
+	axvm_stop_with(vm, AXVM_STOP_LIMIT, vcpu, err);
 	return AXVCPU_STOP;
 }
 
@@ -119,12 +119,12 @@ static enum axvcpu_verdict on_memory_fault(struct axvm *vm, struct axvcpu *vcpu,
 		     (unsigned long long)exit->fault.gpa, exit->fault.access & AXAS_READ ? "r" : "",
 		     exit->fault.access & AXAS_WRITE ? "w" : "",
 		     exit->fault.access & AXAS_EXEC ? "x" : "");
-	vm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
+	axvm_stop_with(vm, AXVM_STOP_FAULT, vcpu, err);
 	return AXVCPU_STOP;
 }
 
-enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
-			       struct ax_error *err)
+enum axvcpu_verdict axvm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+				 struct ax_error *err)
 {
 	struct axvm *vm = ctx;
 	bool is_write = exit->kind == AXVCPU_EXIT_IO_WRITE || exit->kind == AXVCPU_EXIT_MMIO_WRITE;
@@ -146,11 +146,12 @@ enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exi
 	case AXVCPU_EXIT_SYSREG_WRITE:
 		return on_sysreg(vm, exit, exit->kind == AXVCPU_EXIT_SYSREG_WRITE);
 	case AXVCPU_EXIT_HYPERCALL:
-		exit->hypercall.ret = vm_on_hypercall(vm, exit->hypercall.nr, exit->hypercall.args);
+		exit->hypercall.ret =
+			axvm_on_hypercall(vm, exit->hypercall.nr, exit->hypercall.args);
 		return AXVCPU_CONTINUE;
 	case AXVCPU_EXIT_HALT:
 		/* Only without interrupt controller: nothing can wake this CPU again. */
-		vm_stop_with(vm, AXVM_STOP_SYSTEM_DOWN, vcpu, NULL);
+		axvm_stop_with(vm, AXVM_STOP_SYSTEM_DOWN, vcpu, NULL);
 		return AXVCPU_STOP;
 	case AXVCPU_EXIT_SYSTEM_DOWN:
 		return on_system(vm, vcpu, exit, err);
@@ -175,6 +176,6 @@ enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exi
 	}
 	ax_error_set(err, AX_ERROR_INTERNAL, EINVAL, "vCPU %u: exit of unknown kind %d",
 		     axvcpu_index(vcpu), (int)exit->kind);
-	vm_stop_with(vm, AXVM_STOP_HOST, vcpu, err);
+	axvm_stop_with(vm, AXVM_STOP_HOST, vcpu, err);
 	return AXVCPU_STOP;
 }

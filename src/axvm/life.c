@@ -14,7 +14,7 @@ static void io_thread(void *arg)
 	struct ax_error err = {0};
 
 	if (ax_loop_run(vm->io_loop, &err))
-		vm_stop_with(vm, AXVM_STOP_HOST, NULL, &err);
+		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, &err);
 }
 
 static void on_timeout(void *ctx, int fd, uint32_t events)
@@ -69,15 +69,15 @@ int axvm_start(struct axvm *vm, struct ax_error *err)
 			     vm->config->name);
 		return ax_error_hint(err, "give --kernel PATH");
 	}
-	rc = vm_move(vm, VM_OP_START, err);
+	rc = axvm_move(vm, VM_OP_START, err);
 	if (rc)
 		return rc;
 	vm->start_ns = ax_clock_ns();
-	vm_moment(vm, "start");
+	axvm_note_moment(vm, "start");
 	rc = start_threads(vm, err);
 	if (rc) {
 		end_threads(vm);
-		(void)vm_move(vm, VM_OP_FAIL, NULL);
+		(void)axvm_move(vm, VM_OP_FAIL, NULL);
 		return rc;
 	}
 	/* A stop that came while the threads were being made must not miss the later ones. */
@@ -102,15 +102,15 @@ int axvm_wait(struct axvm *vm, struct ax_error *err)
 		axvcpu_join(vm->vcpus[i]);
 	end_threads(vm);
 	if (atomic_load(&vm->stop_reason) == AXVM_STOP_NONE)
-		vm_stop_with(
+		axvm_stop_with(
 			vm, AXVM_STOP_HOST, NULL,
 			&(struct ax_error){.kind = AX_ERROR_INTERNAL,
 					   .severity = AX_SEVERITY_ERROR,
 					   .message = "all vCPU threads ended without a reason"});
-	vm_settle_stop_reason(vm);
+	axvm_settle_stop_reason(vm);
 	if (atomic_load(&vm->stop_reason) == AXVM_STOP_HOST)
-		return vm_move(vm, VM_OP_FAIL, err);
-	return vm_move(vm, VM_OP_STOPPED, err);
+		return axvm_move(vm, VM_OP_FAIL, err);
+	return axvm_move(vm, VM_OP_STOPPED, err);
 }
 
 int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *err)
@@ -121,7 +121,7 @@ int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *er
 
 int axvm_pause(struct axvm *vm, struct ax_error *err)
 {
-	int rc = vm_move(vm, VM_OP_PAUSE, err);
+	int rc = axvm_move(vm, VM_OP_PAUSE, err);
 
 	if (rc)
 		return rc;
@@ -132,18 +132,18 @@ int axvm_pause(struct axvm *vm, struct ax_error *err)
 	if (!rc)
 		rc = axbus_suspend(vm->bus, err);
 	if (!rc)
-		return vm_move(vm, VM_OP_PAUSED, err); /* refused when a stop came meanwhile */
+		return axvm_move(vm, VM_OP_PAUSED, err); /* refused when a stop came meanwhile */
 	/* Back to where it was: nothing stays half paused. */
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		(void)axvcpu_resume(vm->vcpus[i], NULL);
-	if (!vm_move(vm, VM_OP_PAUSED, NULL))
-		(void)vm_move(vm, VM_OP_RESUME, NULL);
+	if (!axvm_move(vm, VM_OP_PAUSED, NULL))
+		(void)axvm_move(vm, VM_OP_RESUME, NULL);
 	return rc;
 }
 
 int axvm_resume(struct axvm *vm, struct ax_error *err)
 {
-	int rc = vm_move(vm, VM_OP_RESUME, err);
+	int rc = axvm_move(vm, VM_OP_RESUME, err);
 
 	if (rc)
 		return rc;
@@ -151,6 +151,6 @@ int axvm_resume(struct axvm *vm, struct ax_error *err)
 	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
 		rc = axvcpu_resume(vm->vcpus[i], err);
 	if (rc)
-		vm_stop_with(vm, AXVM_STOP_HOST, NULL, err);
+		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, err);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /*
  * The VM's state machine as a table, and the names that other systems use for the same states.
- * vm_move is the only writer; readers take an atomic snapshot.
+ * axvm_move is the only writer; readers take an atomic snapshot.
  */
 #include "vm_private.h"
 
@@ -71,7 +71,7 @@ enum axvm_state axvm_state(const struct axvm *vm)
 	return (enum axvm_state)atomic_load_explicit(&vm->state, memory_order_acquire);
 }
 
-int vm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err)
+int axvm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err)
 {
 	int from = atomic_load_explicit(&vm->state, memory_order_acquire);
 

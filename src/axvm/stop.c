@@ -36,8 +36,8 @@ int axvm_stop_exit_status(enum axvm_stop_reason reason, const struct ax_error *e
 	return status >= 0 ? status : ax_error_kind_exit_status(error->kind);
 }
 
-void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
-		  const struct ax_error *error)
+void axvm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
+		    const struct ax_error *error)
 {
 	uint64_t one = 1;
 	int none = AXVM_STOP_NONE;
@@ -55,7 +55,7 @@ void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *
 		axvcpu_dump(vcpu, vm->stop_info.registers, sizeof(vm->stop_info.registers));
 	pthread_mutex_unlock(&vm->stop_lock);
 	/* A VM that has not been started has nothing to leave; one that has failed has left. */
-	(void)vm_move(vm, VM_OP_STOP, NULL);
+	(void)axvm_move(vm, VM_OP_STOP, NULL);
 	/* Every vCPU, the caller's too: one that stopped must not leave others halted for ever. */
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		axvcpu_request_stop(vm->vcpus[i]);
@@ -66,7 +66,7 @@ void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *
 
 void axvm_request_stop(struct axvm *vm, enum axvm_stop_reason reason)
 {
-	vm_stop_with(vm, reason, NULL, NULL);
+	axvm_stop_with(vm, reason, NULL, NULL);
 }
 
 int axvm_stop_fd(const struct axvm *vm)
@@ -74,7 +74,7 @@ int axvm_stop_fd(const struct axvm *vm)
 	return vm->stop_fd;
 }
 
-void vm_on_power(void *ctx, enum axdev_power_event event)
+void axvm_on_power(void *ctx, enum axdev_power_event event)
 {
 	static const enum axvm_stop_reason by_event[] = {
 		[AXDEV_POWER_OFF] = AXVM_STOP_SYSTEM_DOWN,
@@ -82,11 +82,11 @@ void vm_on_power(void *ctx, enum axdev_power_event event)
 		[AXDEV_POWER_PANIC] = AXVM_STOP_PANIC,
 	};
 
-	vm_stop_with(ctx, by_event[event], NULL, NULL);
+	axvm_stop_with(ctx, by_event[event], NULL, NULL);
 }
 
 /* Linux says this on its console whether or not it has a driver for pvpanic. */
-void vm_console_tap(void *ctx, const uint8_t *bytes, size_t count)
+void axvm_console_tap(void *ctx, const uint8_t *bytes, size_t count)
 {
 	static const char text[] = "Kernel panic - not syncing";
 	struct axvm *vm = ctx;
@@ -106,7 +106,7 @@ void vm_console_tap(void *ctx, const uint8_t *bytes, size_t count)
 		vm->options.console.output_tap(vm->options.console.ctx, bytes, count);
 }
 
-size_t vm_console_filter(void *ctx, uint8_t *bytes, size_t count)
+size_t axvm_console_filter(void *ctx, uint8_t *bytes, size_t count)
 {
 	struct axvm *vm = ctx;
 
@@ -114,7 +114,7 @@ size_t vm_console_filter(void *ctx, uint8_t *bytes, size_t count)
 }
 
 /* With all output drained: a reset or triple fault after the panic's text was the panic. */
-void vm_settle_stop_reason(struct axvm *vm)
+void axvm_settle_stop_reason(struct axvm *vm)
 {
 	int reason = atomic_load(&vm->stop_reason);
 

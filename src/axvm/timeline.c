@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void vm_moment(struct axvm *vm, const char *fmt, ...)
+void axvm_note_moment(struct axvm *vm, const char *fmt, ...)
 {
 	uint64_t now = ax_clock_ns();
 	uint32_t i = atomic_load_explicit(&vm->moment_count, memory_order_relaxed);
@@ -25,9 +25,9 @@ void vm_moment(struct axvm *vm, const char *fmt, ...)
 	va_end(args);
 }
 
-void vm_on_mark(void *ctx, uint64_t code)
+void axvm_on_mark(void *ctx, uint64_t code)
 {
-	vm_moment(ctx, "guest mark 0x%llx", (unsigned long long)code);
+	axvm_note_moment(ctx, "guest mark 0x%llx", (unsigned long long)code);
 }
 
 size_t axvm_timeline(const struct axvm *vm, struct axvm_moment *moments, size_t max)

@@ -51,9 +51,9 @@ static int build(struct axvm *vm, struct ax_error *err)
 		int (*step)(struct axvm *vm, struct ax_error *err);
 	} steps[] = {
 		{"architecture", choose_arch}, {"profile", choose_profile},
-		{"I/O loop", create_io},       {"machine", vm_build_machine},
-		{"memory", vm_build_memory},   {"devices", vm_build_devices},
-		{"vCPUs", vm_build_vcpus},     {"images", vm_load_images},
+		{"I/O loop", create_io},       {"machine", axvm_build_machine},
+		{"memory", axvm_build_memory}, {"devices", axvm_build_devices},
+		{"vCPUs", axvm_build_vcpus},   {"images", axvm_load_images},
 	};
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(steps); i++) {
@@ -61,9 +61,9 @@ static int build(struct axvm *vm, struct ax_error *err)
 
 		if (rc)
 			return rc;
-		vm_moment(vm, "%s ready", steps[i].name);
+		axvm_note_moment(vm, "%s ready", steps[i].name);
 	}
-	return vm_move(vm, VM_OP_LOADED, err);
+	return axvm_move(vm, VM_OP_LOADED, err);
 }
 
 int axvm_create(const struct axcfg *config, const struct axvm_options *options,
@@ -83,7 +83,7 @@ int axvm_create(const struct axcfg *config, const struct axvm_options *options,
 		vm->options.console.in_fd = vm->options.console.out_fd = -1;
 	if (!vm->options.exec_ns)
 		vm->options.exec_ns = ax_clock_ns();
-	vm_moment(vm, "configuration read");
+	axvm_note_moment(vm, "configuration read");
 	rc = build(vm, err);
 	if (rc) {
 		axvm_destroy(vm);

@@ -70,31 +70,31 @@ struct axvm {
 };
 
 /* state.c: the only writer of vm->state. */
-int vm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err);
+int axvm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err);
 
 /* build.c: the steps of axvm_create, in order. */
-int vm_build_machine(struct axvm *vm, struct ax_error *err);
-int vm_build_memory(struct axvm *vm, struct ax_error *err);
-int vm_build_devices(struct axvm *vm, struct ax_error *err);
-int vm_build_vcpus(struct axvm *vm, struct ax_error *err);
-int vm_load_images(struct axvm *vm, struct ax_error *err);
+int axvm_build_machine(struct axvm *vm, struct ax_error *err);
+int axvm_build_memory(struct axvm *vm, struct ax_error *err);
+int axvm_build_devices(struct axvm *vm, struct ax_error *err);
+int axvm_build_vcpus(struct axvm *vm, struct ax_error *err);
+int axvm_load_images(struct axvm *vm, struct ax_error *err);
 
 /* exit.c */
-enum axvcpu_verdict vm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
-			       struct ax_error *err);
+enum axvcpu_verdict axvm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+				 struct ax_error *err);
 
-uint64_t vm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6]);
+uint64_t axvm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6]);
 
 /* stop.c */
-void vm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
-		  const struct ax_error *error);
-void vm_on_power(void *ctx, enum axdev_power_event event);
-void vm_console_tap(void *ctx, const uint8_t *bytes, size_t count);
-size_t vm_console_filter(void *ctx, uint8_t *bytes, size_t count);
-void vm_settle_stop_reason(struct axvm *vm);
+void axvm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu *vcpu,
+		    const struct ax_error *error);
+void axvm_on_power(void *ctx, enum axdev_power_event event);
+void axvm_console_tap(void *ctx, const uint8_t *bytes, size_t count);
+size_t axvm_console_filter(void *ctx, uint8_t *bytes, size_t count);
+void axvm_settle_stop_reason(struct axvm *vm);
 
 /* timeline.c */
-void vm_moment(struct axvm *vm, const char *fmt, ...) AX_PRINTF(2, 3);
-void vm_on_mark(void *ctx, uint64_t code);
+void axvm_note_moment(struct axvm *vm, const char *fmt, ...) AX_PRINTF(2, 3);
+void axvm_on_mark(void *ctx, uint64_t code);
 
 #endif

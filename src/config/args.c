@@ -28,7 +28,7 @@ static const struct axcfg_option *by_letter(char letter)
 
 static int unknown(const char *word, struct ax_error *err)
 {
-	const char *nearest = schema_nearest(word[1] == '-' ? word + 2 : word + 1, true);
+	const char *nearest = axcfg_schema_nearest(word[1] == '-' ? word + 2 : word + 1, true);
 
 	ax_error_set(err, AX_ERROR_USAGE, EINVAL, "%s is not an option", word);
 	if (nearest)
@@ -76,9 +76,9 @@ static int apply(struct axcfg_builder *builder, struct words *words, const struc
 	/* The first --disk of a command line replaces the file's disks, further ones add. */
 	if (row->type == AXCFG_OBJECTS && !(words->seen & (1ULL << row_index(row)))) {
 		words->seen |= 1ULL << row_index(row);
-		value_clear(row, builder->config);
+		axcfg_value_clear(row, builder->config);
 	}
-	return value_set(row, builder->config, value, &source, err);
+	return axcfg_value_set(row, builder->config, value, &source, err);
 }
 
 static int take_long(struct axcfg_builder *builder, struct words *words, const char *word,
@@ -97,7 +97,7 @@ static int take_long(struct axcfg_builder *builder, struct words *words, const c
 
 		return rc ? rc : config_pass ? axcfg_builder_file(builder, value, err) : 0;
 	}
-	row = schema_by_flag(flag + 2, &negated);
+	row = axcfg_schema_by_flag(flag + 2, &negated);
 	if (!row)
 		return extra && !extra(ctx, word) ? 0 : unknown(flag, err);
 	if (config_pass) {

@@ -20,7 +20,7 @@ int axcfg_builder_create(struct axcfg_builder **ret_builder, struct ax_error *er
 		rc = ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
 				  "out of memory for a configuration");
 	else
-		rc = value_set_defaults(axcfg_option_at(0), builder->config, err);
+		rc = axcfg_value_set_defaults(axcfg_option_at(0), builder->config, err);
 	if (rc) {
 		axcfg_builder_destroy(builder);
 		return rc;
@@ -38,7 +38,7 @@ void axcfg_destroy(const struct axcfg *config)
 	if (!config)
 		return;
 	for (size_t i = 0; (row = axcfg_option_at(i)); i++)
-		value_clear(row, mutable);
+		axcfg_value_clear(row, mutable);
 	free(mutable);
 }
 
@@ -53,14 +53,14 @@ void axcfg_builder_destroy(struct axcfg_builder *builder)
 int axcfg_builder_set(struct axcfg_builder *builder, const char *key, const char *value,
 		      struct ax_error *err)
 {
-	const struct axcfg_option *row = schema_by_key(key);
+	const struct axcfg_option *row = axcfg_schema_by_key(key);
 	struct value_source source;
 
 	snprintf(source.text, sizeof(source.text), "%s", key);
 	if (!row)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s is not an option",
 				    key);
-	return value_set(row, builder->config, value, &source, err);
+	return axcfg_value_set(row, builder->config, value, &source, err);
 }
 
 int axcfg_builder_finish(struct axcfg_builder *builder, const struct axcfg **ret_config,
@@ -70,7 +70,7 @@ int axcfg_builder_finish(struct axcfg_builder *builder, const struct axcfg **ret
 	int rc;
 
 	builder->config = NULL;
-	rc = config ? config_check(config, err)
+	rc = config ? axcfg_cross_check(config, err)
 		    : ax_error_set(err, AX_ERROR_INVALID_STATE, EINVAL,
 				   "the builder has been finished before");
 	if (rc) {

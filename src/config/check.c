@@ -77,7 +77,7 @@ static int check_memory(const struct axcfg *config, struct ax_error *err)
 	return 0;
 }
 
-int config_check(const struct axcfg *config, struct ax_error *err)
+int axcfg_cross_check(const struct axcfg *config, struct ax_error *err)
 {
 	int rc = check_lists(config, err);
 

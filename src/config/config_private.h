@@ -16,25 +16,25 @@ struct value_source {
 	char text[256];
 };
 
-const struct axcfg_option *schema_by_key(const char *key);
+const struct axcfg_option *axcfg_schema_by_key(const char *key);
 /* Are there keys that begin with "NAME."? */
 bool schema_has_section(const char *name);
-const struct axcfg_option *schema_by_flag(const char *flag, bool *ret_negated);
-const struct axcfg_option *schema_field(const struct axcfg_option *list, const char *key);
+const struct axcfg_option *axcfg_schema_by_flag(const char *flag, bool *ret_negated);
+const struct axcfg_option *axcfg_schema_field(const struct axcfg_option *list, const char *key);
 /* The known key or flag nearest to a mistyped one; NULL when none is near. */
-const char *schema_nearest(const char *word, bool flags);
+const char *axcfg_schema_nearest(const char *word, bool flags);
 
 /* Parse `text` for the option and store it at base + option->offset. Nothing changes on error. */
-int value_set(const struct axcfg_option *option, void *base, const char *text,
-	      const struct value_source *source, struct ax_error *err);
+int axcfg_value_set(const struct axcfg_option *option, void *base, const char *text,
+		    const struct value_source *source, struct ax_error *err);
 /* "path,ro,serial=x" as a new item of the list. */
-int value_append_item(const struct axcfg_option *option, void *base, const char *text,
-		      const struct value_source *source, struct ax_error *err);
+int axcfg_value_append_item(const struct axcfg_option *option, void *base, const char *text,
+			    const struct value_source *source, struct ax_error *err);
 /* A new, default-filled item of the list; NULL with err set when the list is full. */
-void *value_new_item(const struct axcfg_option *option, void *base,
-		     const struct value_source *source, struct ax_error *err);
-int value_set_defaults(const struct axcfg_option *rows, void *base, struct ax_error *err);
-void value_clear(const struct axcfg_option *option, void *base);
-int config_check(const struct axcfg *config, struct ax_error *err);
+void *axcfg_value_new_item(const struct axcfg_option *option, void *base,
+			   const struct value_source *source, struct ax_error *err);
+int axcfg_value_set_defaults(const struct axcfg_option *rows, void *base, struct ax_error *err);
+void axcfg_value_clear(const struct axcfg_option *option, void *base);
+int axcfg_cross_check(const struct axcfg *config, struct ax_error *err);
 
 #endif

@@ -52,7 +52,7 @@ static int set_scalar(const struct axcfg_option *row, void *base, const json_t *
 		return wrong_kind(source, "text in quotes", err);
 	if (scalar_text(value, buf, sizeof(buf), &text))
 		return wrong_kind(source, "a string, a whole number, true or false", err);
-	return value_set(row, base, text, source, err);
+	return axcfg_value_set(row, base, text, source, err);
 }
 
 /* [0, 2, 3] or "0,2-3" */
@@ -76,7 +76,7 @@ static int set_list(const struct axcfg_option *row, void *base, const json_t *va
 		used += (size_t)sprintf(text + used, "%s%" JSON_INTEGER_FORMAT, i ? "," : "",
 					json_integer_value(item));
 	}
-	return value_set(row, base, text, source, err);
+	return axcfg_value_set(row, base, text, source, err);
 }
 
 static int set_objects(const struct axcfg_option *row, void *base, const json_t *value,
@@ -88,26 +88,27 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 
 	if (!json_is_array(value))
 		return wrong_kind(source, "a list: [ { ... } ]", err);
-	value_clear(row, base);
+	axcfg_value_clear(row, base);
 	json_array_foreach(value, i, element)
 	{
 		void *item;
 		int rc = 0;
 
 		if (json_is_string(element)) { /* the command line's short form */
-			rc = value_append_item(row, base, json_string_value(element), source, err);
+			rc = axcfg_value_append_item(row, base, json_string_value(element), source,
+						     err);
 			if (rc)
 				return rc;
 			continue;
 		}
 		if (!json_is_object(element))
 			return wrong_kind(source, "a list of objects: [ { ... } ]", err);
-		item = value_new_item(row, base, source, err);
+		item = axcfg_value_new_item(row, base, source, err);
 		if (!item)
 			return -EINVAL;
 		json_object_foreach(element, key, member)
 		{
-			const struct axcfg_option *field = schema_field(row, key);
+			const struct axcfg_option *field = axcfg_schema_field(row, key);
 			struct value_source inner;
 
 			snprintf(inner.text, sizeof(inner.text), "%.150s[%zu].%.60s", source->text,
@@ -138,7 +139,7 @@ static int set_members(struct axcfg_builder *builder, const char *name, const ch
 
 		snprintf(key, sizeof(key), "%.60s%s%.60s", prefix, *prefix ? "." : "", member);
 		snprintf(source.text, sizeof(source.text), "%.120s: %s", name, key);
-		row = schema_by_key(key);
+		row = axcfg_schema_by_key(key);
 		if (row && row->type == AXCFG_UINTS)
 			rc = set_list(row, builder->config, value, &source, err);
 		else if (row && row->type == AXCFG_OBJECTS)
@@ -148,7 +149,7 @@ static int set_members(struct axcfg_builder *builder, const char *name, const ch
 		else if (json_is_object(value) && !*prefix && schema_has_section(key))
 			rc = set_members(builder, name, key, value, err);
 		else {
-			const char *nearest = schema_nearest(key, false);
+			const char *nearest = axcfg_schema_nearest(key, false);
 
 			rc = ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: no such option",
 					  source.text);

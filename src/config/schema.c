@@ -154,7 +154,7 @@ const struct axcfg_option *axcfg_option_at(size_t index)
 	return index < AX_ARRAY_LEN(rows) && rows[index].key ? &rows[index] : NULL;
 }
 
-const struct axcfg_option *schema_by_key(const char *key)
+const struct axcfg_option *axcfg_schema_by_key(const char *key)
 {
 	for (const struct axcfg_option *row = rows; row->key; row++)
 		if (!strcmp(row->key, key))
@@ -172,7 +172,7 @@ bool schema_has_section(const char *name)
 	return false;
 }
 
-const struct axcfg_option *schema_field(const struct axcfg_option *list, const char *key)
+const struct axcfg_option *axcfg_schema_field(const struct axcfg_option *list, const char *key)
 {
 	for (const struct axcfg_option *row = list->fields; row->key; row++)
 		if (!strcmp(row->key, key))
@@ -180,7 +180,7 @@ const struct axcfg_option *schema_field(const struct axcfg_option *list, const c
 	return NULL;
 }
 
-const struct axcfg_option *schema_by_flag(const char *flag, bool *ret_negated)
+const struct axcfg_option *axcfg_schema_by_flag(const char *flag, bool *ret_negated)
 {
 	for (const struct axcfg_option *row = rows; row->key; row++) {
 		if (!row->flag)
@@ -225,7 +225,7 @@ static size_t distance(const char *a, const char *b)
 	return row[lb];
 }
 
-const char *schema_nearest(const char *word, bool flags)
+const char *axcfg_schema_nearest(const char *word, bool flags)
 {
 	const char *nearest = NULL;
 	size_t best = 4; /* three slips at most */

@@ -1,7 +1,7 @@
 /*
  * One value: text in, typed field out. Every source - default, file, command line - comes through
- * value_set, so a value is refused with the same words wherever it stood. Nothing is stored before
- * the whole text has been understood.
+ * axcfg_value_set, so a value is refused with the same words wherever it stood. Nothing is stored
+ * before the whole text has been understood.
  */
 #include "config_private.h"
 
@@ -212,8 +212,8 @@ static int set_uints(const struct axcfg_option *option, void *base, const char *
 	return 0;
 }
 
-int value_set(const struct axcfg_option *option, void *base, const char *text,
-	      const struct value_source *source, struct ax_error *err)
+int axcfg_value_set(const struct axcfg_option *option, void *base, const char *text,
+		    const struct value_source *source, struct ax_error *err)
 {
 	switch (option->type) {
 	case AXCFG_BOOL:
@@ -231,12 +231,12 @@ int value_set(const struct axcfg_option *option, void *base, const char *text,
 	case AXCFG_UINTS:
 		return set_uints(option, base, text, source, err);
 	case AXCFG_OBJECTS:
-		return value_append_item(option, base, text, source, err);
+		return axcfg_value_append_item(option, base, text, source, err);
 	}
 	return ax_error_set(err, AX_ERROR_INTERNAL, EINVAL, "%s: option of no type", source->text);
 }
 
-int value_set_defaults(const struct axcfg_option *list, void *base, struct ax_error *err)
+int axcfg_value_set_defaults(const struct axcfg_option *list, void *base, struct ax_error *err)
 {
 	struct value_source source = {"default"};
 
@@ -246,15 +246,15 @@ int value_set_defaults(const struct axcfg_option *list, void *base, struct ax_er
 		if (!row->default_text)
 			continue;
 		/* A default may lie outside the range a user may ask for (0: never). */
-		rc = value_set(row, base, row->default_text, &source, err);
+		rc = axcfg_value_set(row, base, row->default_text, &source, err);
 		if (rc)
 			return ax_error_context(err, "%s", row->key);
 	}
 	return 0;
 }
 
-void *value_new_item(const struct axcfg_option *option, void *base,
-		     const struct value_source *source, struct ax_error *err)
+void *axcfg_value_new_item(const struct axcfg_option *option, void *base,
+			   const struct value_source *source, struct ax_error *err)
 {
 	size_t *count = (size_t *)(void *)((char *)base + option->count_offset);
 	void *item = (char *)field(option, base) + *count * option->item_size;
@@ -265,7 +265,7 @@ void *value_new_item(const struct axcfg_option *option, void *base,
 		return NULL;
 	}
 	memset(item, 0, option->item_size);
-	if (value_set_defaults(option->fields, item, err))
+	if (axcfg_value_set_defaults(option->fields, item, err))
 		return NULL;
 	(*count)++;
 	return item;
@@ -273,12 +273,12 @@ void *value_new_item(const struct axcfg_option *option, void *base,
 
 /* "PATH,ro,serial=x": a first word without '=' is the item's first field; a boolean field may
  * stand alone. A comma in a path is written ",,". */
-int value_append_item(const struct axcfg_option *option, void *base, const char *text,
-		      const struct value_source *source, struct ax_error *err)
+int axcfg_value_append_item(const struct axcfg_option *option, void *base, const char *text,
+			    const struct value_source *source, struct ax_error *err)
 {
 	size_t *count = (size_t *)(void *)((char *)base + option->count_offset);
 	AX_AUTO_FREE char *word = malloc(strlen(text) + 1);
-	void *item = word ? value_new_item(option, base, source, err) : NULL;
+	void *item = word ? axcfg_value_new_item(option, base, source, err) : NULL;
 	const char *p = text;
 	int rc = 0;
 
@@ -303,9 +303,9 @@ int value_append_item(const struct axcfg_option *option, void *base, const char 
 		if (equals) {
 			*equals = '\0';
 			value = equals + 1;
-			row = schema_field(option, word);
+			row = axcfg_schema_field(option, word);
 		} else {
-			row = schema_field(option, word);
+			row = axcfg_schema_field(option, word);
 			if (row && row->type == AXCFG_BOOL) {
 				value = "true";
 			} else {
@@ -326,17 +326,17 @@ int value_append_item(const struct axcfg_option *option, void *base, const char 
 					   option->metavar);
 			break;
 		}
-		rc = value_set(row, item, value, source, err);
+		rc = axcfg_value_set(row, item, value, source, err);
 	}
 	if (rc) {
 		(*count)--;
 		for (const struct axcfg_option *row = option->fields; row->key; row++)
-			value_clear(row, item);
+			axcfg_value_clear(row, item);
 	}
 	return rc;
 }
 
-void value_clear(const struct axcfg_option *option, void *base)
+void axcfg_value_clear(const struct axcfg_option *option, void *base)
 {
 	if (option->type == AXCFG_STRING || option->type == AXCFG_PATH) {
 		char **slot = field(option, base);
@@ -353,7 +353,7 @@ void value_clear(const struct axcfg_option *option, void *base)
 
 		for (; *count; (*count)--)
 			for (const struct axcfg_option *row = option->fields; row->key; row++)
-				value_clear(row, (char *)field(option, base) +
-							 (*count - 1) * option->item_size);
+				axcfg_value_clear(row, (char *)field(option, base) +
+							       (*count - 1) * option->item_size);
 	}
 }

@@ -1,7 +1,7 @@
 /* generic: every KVM host. Asks for nothing, prefers what never hurts. */
 #include "profile_private.h"
 
-const struct axprof profile_generic = {
+const struct axprof axprof_generic = {
 	.name = "generic",
 	.summary = "any KVM host",
 	.memory_backing = AXAS_BACKING_THP,

@@ -10,8 +10,8 @@
 
 /* Most specific first; the last one fits every host. */
 static const struct axprof *const profiles[] = {
-	&profile_xv2,
-	&profile_generic,
+	&axprof_xv2,
+	&axprof_generic,
 };
 
 const struct axprof *axprof_at(size_t index)

@@ -4,7 +4,7 @@
 
 #include <axvm/profile.h>
 
-extern const struct axprof profile_generic;
-extern const struct axprof profile_xv2;
+extern const struct axprof axprof_generic;
+extern const struct axprof axprof_xv2;
 
 #endif

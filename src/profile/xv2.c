@@ -40,7 +40,7 @@ static const struct axprof_requirement requirements[] = {
 	{"x2APIC", has_x2apic, "switch x2APIC on in the firmware's setup"},
 };
 
-const struct axprof profile_xv2 = {
+const struct axprof axprof_xv2 = {
 	.name = "xv2",
 	.summary = "Intel Ivy Bridge-EP (Xeon E5 v2)",
 	.requirements = requirements,

@@ -39,7 +39,7 @@ static const struct guest_test *const tests[] = {TESTS(LIST)};
 #define TIME_LIMIT_S 20
 static int result_fd = -1; /* in a test's process: where its reason goes */
 
-static void tell(const char *fmt, va_list args)
+static void AX_PRINTF(1, 0) tell(const char *fmt, va_list args)
 {
 	char text[4096];
 	int n = vsnprintf(text, sizeof(text), fmt, args);
