@@ -28,11 +28,7 @@ static json_t *size_value(uint64_t bytes)
 {
 	char text[32];
 
-	/* A bare number counts MiB in a file, so bytes that are no whole KiB need their unit. */
-	if (bytes % AX_KIB) {
-		snprintf(text, sizeof(text), "%lluB", (unsigned long long)bytes);
-		return json_string(text);
-	}
+	/* Never a bare number, which would count MiB: the least unit one can write is K. */
 	return json_string(ax_format_size(bytes, text, sizeof(text)));
 }
 

@@ -1,0 +1,110 @@
+/*
+ * What no single value can tell: the checks between options, one test each (G2), and the look at
+ * the files a configuration names.
+ */
+#include "helpers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void test_lists_match_the_cpus(void **state)
+{
+	(void)state;
+	refuse_words(WORDS("-c", "2", "--cpu-ids=1"), "cpus.ids has 1 numbers for 2 vCPUs",
+		     "set cpus.count to 1");
+	refuse_words(WORDS("--cpu-ids=1-3"), "cpus.ids has 3 numbers for 1 vCPUs",
+		     "set cpus.count to 3");
+	refuse_words(WORDS("-c", "3", "--cpu-affinity=0,1"), "cpus.affinity has 2 numbers",
+		     "one number per vCPU");
+	refuse_words(WORDS("-c", "3", "--cpu-ids=1,2,1"), "cpus.ids: 1 stands there twice", NULL);
+	/* Two vCPUs may share a host CPU. */
+	axcfg_destroy(config_of_words(WORDS("-c", "2", "--cpu-affinity=0,0")));
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	refuse_words(WORDS("--memory=16385K"), "16778240 bytes are not a multiple of 4096", NULL);
+	refuse_words(WORDS("--region=gpa=0x1001,size=4K"), "memory.regions[0]: 0x1001", NULL);
+	refuse_words(WORDS("--region=gpa=0x1000,size=5K"), "5120 are not both multiples", NULL);
+	refuse_words(WORDS("--region=gpa=0x1000"), "memory.regions[0] has no size", NULL);
+	refuse_words(WORDS("--region=gpa=0xfffffffffffff000,size=8K"), "wraps", NULL);
+	refuse_words(WORDS("--region=gpa=0,size=4K,type=reserved"),
+		     "a path goes with type reserved", NULL);
+	refuse_words(WORDS("--region=gpa=0,size=4K,path=x"), "a path goes with type reserved",
+		     NULL);
+	refuse_text("{\"memory\": {\"regions\": [{}]}}", "memory.regions[0] has no size", NULL);
+	axcfg_destroy(config_of_words(WORDS("--region=gpa=0,size=4K,type=reserved,path=x")));
+}
+
+static void test_devices(void **state)
+{
+	(void)state;
+	refuse_words(WORDS("--serial=file"), "serial.path is not set", "--serial-path FILE");
+	refuse_words(WORDS("--disk=ro"), "disks[0] has no path", "--disk PATH");
+	refuse_words(WORDS("--disk=serial=x"), "disks[0] has no path", NULL);
+	refuse_words(WORDS("--disk=a", "--disk=a"), "disks[0] and disks[1] are both a", NULL);
+	refuse_words(WORDS("--disk=a,ro", "--disk=b", "--disk=a"), "disks[0] and disks[2]", NULL);
+	axcfg_destroy(config_of_words(WORDS("--disk=a,ro", "--disk=a,ro")));
+}
+
+static void test_no_interrupts(void **state)
+{
+	(void)state;
+	refuse_words(WORDS("--irq-mode=none"), "leaves a Linux kernel without a timer",
+		     "--protocol flat");
+	refuse_words(WORDS("--irq-mode=none", "--protocol=flat", "--disk=a"),
+		     "no interrupt line for disks[0]", "leave out --disk");
+	axcfg_destroy(config_of_words(WORDS("--irq-mode=none", "--protocol=flat")));
+}
+
+static void refuse_check(const char *const *words, const char *message)
+{
+	const struct axcfg *config = config_of_words(words);
+	struct ax_error err = {0};
+
+	assert_true(axcfg_check_files(config, &err) < 0);
+	assert_int_equal(err.kind, AX_ERROR_CONFIGURATION);
+	if (!strstr(err.message, message))
+		fail_msg("'%s' is not '%s'", err.message, message);
+	axcfg_destroy(config);
+}
+
+static void test_files(void **state)
+{
+	char file[256], empty[256];
+	const struct axcfg *config;
+	struct ax_error err = {0};
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s", scratch_file("file", "x", 1));
+	snprintf(empty, sizeof(empty), "%s", scratch_file("empty", "", 0));
+	refuse_check(WORDS("-c", "1"), "no kernel is configured");
+	refuse_check(WORDS("-k", "/nonexistent"), "kernel.path: cannot open /nonexistent");
+	refuse_check(WORDS("-k", "/"), "kernel.path: / is a directory");
+	refuse_check(WORDS("-k", empty), "is empty");
+	refuse_check(WORDS("-k", file, "-i", "/nonexistent"), "kernel.initrd: cannot open");
+	refuse_check(WORDS("-k", file, "-d", "/nonexistent"), "disks: cannot open");
+	refuse_check(WORDS("-k", file, "-d", empty), "disks: ");
+	refuse_check(WORDS("-k", file, "--region=gpa=0,size=4K,type=reserved,path=/nonexistent"),
+		     "memory.regions: cannot open");
+	config = config_of_words(WORDS("-k", file, "-i", file, "-d", file));
+	assert_int_equal(axcfg_check_files(config, &err), 0);
+	axcfg_destroy(config);
+	assert_int_equal(access(file, F_OK), 0); /* looked at, not touched */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lists_match_the_cpus),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_no_interrupts),
+		cmocka_unit_test(test_files),
+	};
+
+	return cmocka_run_group_tests(tests, scratch_start, scratch_finish);
+}
