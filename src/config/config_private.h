@@ -18,7 +18,7 @@ struct value_source {
 
 const struct axcfg_option *axcfg_schema_by_key(const char *key);
 /* Are there keys that begin with "NAME."? */
-bool schema_has_section(const char *name);
+bool axcfg_schema_has_section(const char *name);
 const struct axcfg_option *axcfg_schema_by_flag(const char *flag, bool *ret_negated);
 const struct axcfg_option *axcfg_schema_field(const struct axcfg_option *list, const char *key);
 /* The known key or flag nearest to a mistyped one; NULL when none is near. */

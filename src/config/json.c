@@ -146,7 +146,7 @@ static int set_members(struct axcfg_builder *builder, const char *name, const ch
 			rc = set_objects(row, builder->config, value, &source, err);
 		else if (row)
 			rc = set_scalar(row, builder->config, value, &source, err);
-		else if (json_is_object(value) && !*prefix && schema_has_section(key))
+		else if (json_is_object(value) && !*prefix && axcfg_schema_has_section(key))
 			rc = set_members(builder, name, key, value, err);
 		else {
 			const char *nearest = axcfg_schema_nearest(key, false);

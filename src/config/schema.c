@@ -162,7 +162,7 @@ const struct axcfg_option *axcfg_schema_by_key(const char *key)
 	return NULL;
 }
 
-bool schema_has_section(const char *name)
+bool axcfg_schema_has_section(const char *name)
 {
 	size_t n = strlen(name);
 
