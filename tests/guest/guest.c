@@ -30,14 +30,16 @@ static enum axdev_result test_access(struct axdev *dev, struct axdev_access *acc
 	if (!access->is_write)
 		access->value = atomic_load(&guest->read_value);
 	pthread_mutex_lock(&guest->lock);
-	if (guest->log_count < GUEST_MAX_LOG)
-		guest->log[guest->log_count++] = (struct guest_access){
+	if (guest->log_count < GUEST_MAX_LOG) {
+		guest->log[guest->log_count] = (struct guest_access){
 			.space = access->space,
 			.offset = access->offset,
 			.value = access->value,
 			.width = access->width,
 			.is_write = access->is_write,
 		};
+		guest->log_count++;
+	}
 	pthread_mutex_unlock(&guest->lock);
 	return access->space == AXDEV_SYSREG && access->offset ? AXDEV_FAULT : AXDEV_HANDLED;
 }
@@ -163,8 +165,8 @@ static enum axvcpu_verdict route_exit(void *ctx, struct axvcpu *vcpu, struct axv
 	}
 	case AXVCPU_EXIT_INTERRUPT_END:
 		pthread_mutex_lock(&guest->lock);
-		guest->ends_of_interrupt++;
 		guest->last_end_of_interrupt = exit->interrupt.vector;
+		guest->ends_of_interrupt++;
 		pthread_mutex_unlock(&guest->lock);
 		break;
 	default:

@@ -114,17 +114,17 @@ struct guest {
 	struct ax_error err;
 
 	_Atomic uint64_t read_value;
-	/* What happened; lock for all of it. */
+	/* What happened; written under the lock, tests poll the atomic ones. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct guest_access log[GUEST_MAX_LOG];
-	size_t log_count;
-	bool done;
+	_Atomic size_t log_count;
+	_Atomic bool done;
 	uint8_t done_value;
-	bool ended; /* a vCPU has left its loop */
+	_Atomic bool ended; /* a vCPU has left its loop */
 	struct axvcpu_exit end;
 	struct ax_error end_err;
-	uint64_t ends_of_interrupt, last_end_of_interrupt;
+	_Atomic uint64_t ends_of_interrupt, last_end_of_interrupt;
 	enum axdev_power_event power;
 	bool powered;
 	uint64_t marks;

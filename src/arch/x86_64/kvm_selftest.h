@@ -33,7 +33,7 @@ struct st_machine {
 
 	pthread_mutex_t lock; /* the members below */
 	pthread_cond_t changed;
-	bool done, ended; /* the payload wrote port 0x10; a vCPU left its loop */
+	_Atomic bool done, ended; /* the payload wrote port 0x10; a vCPU left its loop */
 	struct axvcpu_exit end;
 	struct st_access log[ST_MAX_LOG];
 	size_t log_count;
@@ -55,7 +55,7 @@ int x86_st_create(const char *kvm_device, const struct st_check *check, struct s
 void x86_st_destroy(struct st_machine *machine);
 int x86_st_start(struct st_machine *machine);
 /* Until *flag (done or ended) or two seconds have passed; stops the vCPUs. True: it came. */
-bool x86_st_finish(struct st_machine *machine, const bool *flag);
+bool x86_st_finish(struct st_machine *machine, const _Atomic bool *flag);
 /* Wait for the payload's word at ST_DATA_GPA + offset to be value, at most two seconds. */
 bool x86_st_await(struct st_machine *machine, uint64_t offset, uint64_t value);
 uint64_t x86_st_data(const struct st_machine *machine, uint64_t offset);

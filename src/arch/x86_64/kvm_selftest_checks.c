@@ -37,7 +37,7 @@ static int host_error(char *detail, size_t size, const struct ax_error *err)
 	return AXARCH_SELFTEST_FAIL;
 }
 
-static bool run_to(struct st_machine *machine, const bool *flag)
+static bool run_to(struct st_machine *machine, const _Atomic bool *flag)
 {
 	return x86_st_start(machine) == 0 && x86_st_finish(machine, flag);
 }

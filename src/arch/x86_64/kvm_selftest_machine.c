@@ -46,7 +46,8 @@ static enum axvcpu_verdict handle_exit(void *ctx, struct axvcpu *vcpu, struct ax
 	case AXVCPU_EXIT_IO_WRITE:
 		log_access(machine, exit->kind, exit->io.port, exit->io.width, exit->io.count,
 			   exit->io.data);
-		machine->done |= exit->io.port == 0x10;
+		if (exit->io.port == 0x10)
+			machine->done = true;
 		break;
 	case AXVCPU_EXIT_MMIO_READ:
 		answer(exit->mmio.data, exit->mmio.width, 1);
@@ -199,7 +200,7 @@ int x86_st_start(struct st_machine *machine)
 	return ret;
 }
 
-bool x86_st_finish(struct st_machine *machine, const bool *flag)
+bool x86_st_finish(struct st_machine *machine, const _Atomic bool *flag)
 {
 	struct timespec until;
 	int ret = 0;
