@@ -69,7 +69,7 @@ static void read_flags(const char *line, struct axhost_facts *facts)
 	facts->gbpages = has_flag(line, "pdpe1gb");
 	facts->hypervisor = has_flag(line, "hypervisor");
 	facts->invariant_tsc = has_flag(line, "constant_tsc") && has_flag(line, "nonstop_tsc");
-	facts->tsc_scaling = has_flag(line, "tsc_scaling") || has_flag(line, "tscscale");
+	facts->tsc_scaling = has_flag(line, "tsc_scale"); /* AMD; Intel's is a VMX flag */
 }
 
 /* The first processor's paragraph; the others are counted. */
@@ -100,6 +100,8 @@ static void read_cpuinfo(const char *root, struct axhost_facts *facts)
 			facts->stepping = (uint32_t)strtoul(number, NULL, 10);
 		} else if (!strncmp(line, "flags", 5)) {
 			read_flags(line, facts);
+		} else if (!strncmp(line, "vmx flags", 9)) {
+			facts->tsc_scaling = has_flag(line, "tsc_scaling");
 		}
 	}
 	fclose(f);

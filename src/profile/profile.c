@@ -37,6 +37,16 @@ size_t axprof_missing(const struct axprof *profile, const struct axhost_facts *f
 	return missing;
 }
 
+/* Of a profile that misses something. */
+static const char *first_remedy(const struct axprof *profile, const struct axhost_facts *facts)
+{
+	size_t i = 0;
+
+	while (profile->requirements[i].met(facts))
+		i++;
+	return profile->requirements[i].remedy;
+}
+
 static int unknown(const char *name, struct ax_error *err)
 {
 	char known[128] = "auto";
@@ -71,7 +81,8 @@ int axprof_select(const char *name, const struct axhost_facts *facts,
 			ax_error_set(err, AX_ERROR_PROFILE_REFUSED, ENOTSUP,
 				     "profile %s refuses this host, which lacks: %s", name,
 				     missing);
-			return ax_error_hint(err, "--profile auto takes the one that fits");
+			return ax_error_hint(err, "%s; --profile auto takes the one that fits",
+					     first_remedy(profile, facts));
 		}
 	}
 	return unknown(name, err);

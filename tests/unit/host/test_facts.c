@@ -1,0 +1,211 @@
+/*
+ * Host facts from machines in directories: what is there is read exactly, what is missing stays zero,
+ * and a file full of nonsense does no harm.
+ */
+#include "../test.h"
+
+#include <axvm/host.h>
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void test_ivy_bridge_ep(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/e5-2680v2", &f);
+	assert_string_equal(f.vendor, "GenuineIntel");
+	assert_string_equal(f.model_name, "Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz");
+	assert_int_equal(f.family, 6);
+	assert_int_equal(f.model, 62);
+	assert_int_equal(f.stepping, 4);
+	assert_int_equal(f.cpus_online, 40);
+	assert_int_equal(f.nodes_online, 2);
+	assert_int_equal(f.memory_bytes, 131925552 * AX_KIB);
+	assert_int_equal(f.memory_available_bytes, 125829120 * AX_KIB);
+	assert_int_equal(f.pool_count, 2);
+	assert_int_equal(f.pools[0].page_size_bytes, 2 * AX_MIB);
+	assert_int_equal(f.pools[0].total, 512);
+	assert_int_equal(f.pools[0].free, 500);
+	assert_int_equal(f.pools[1].page_size_bytes, AX_GIB);
+	assert_int_equal(f.pools[1].total, 4);
+	assert_int_equal(f.pools[1].free, 3);
+	assert_true(f.thp);
+	assert_true(f.vmx && f.ept && f.invariant_tsc && f.x2apic && f.gbpages && f.apicv);
+	assert_false(f.svm || f.hypervisor || f.tsc_scaling);
+	assert_string_equal(f.kernel_release, "6.1.0-28-amd64");
+}
+
+/* The CPU has it, the module was told not to use it. */
+static void test_module_parameter_counts_more(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/e5-2680v2-ept0", &f);
+	assert_true(f.vmx);
+	assert_false(f.ept);
+	assert_false(f.apicv);
+	assert_false(f.thp);
+	assert_int_equal(f.pool_count, 1);
+	assert_int_equal(f.pools[0].total, 0);
+}
+
+static void test_epyc(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/epyc-7543", &f);
+	assert_string_equal(f.vendor, "AuthenticAMD");
+	assert_int_equal(f.family, 25);
+	assert_int_equal(f.model, 1);
+	assert_int_equal(f.cpus_online, 64);
+	assert_int_equal(f.nodes_online, 8);
+	assert_true(f.svm && f.tsc_scaling && f.invariant_tsc && f.x2apic && f.gbpages && f.thp);
+	assert_false(f.vmx || f.ept || f.apicv || f.hypervisor);
+}
+
+static void test_virtual_machine(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/cascadelake-guest", &f);
+	assert_true(f.hypervisor && f.vmx && f.ept && f.apicv);
+	assert_true(f.tsc_scaling); /* a VMX flag of a line of its own */
+	assert_int_equal(f.nodes_online, 1);
+	assert_int_equal(f.cpus_online, 4);
+}
+
+static void test_nothing_there(void **state)
+{
+	struct axhost_facts f, zero = {.nodes_online = 1};
+
+	(void)state;
+	memset(&f, 0xff, sizeof(f));
+	axhost_read("/nonexistent", &f);
+	assert_int_equal(f.nodes_online, zero.nodes_online);
+	assert_int_equal(f.cpus_online, 0);
+	assert_string_equal(f.vendor, "");
+	assert_string_equal(f.model_name, "");
+	assert_string_equal(f.kernel_release, "");
+	assert_int_equal(f.memory_bytes, 0);
+	assert_int_equal(f.pool_count, 0);
+	assert_false(f.vmx || f.svm || f.ept || f.thp || f.x2apic || f.apicv);
+}
+
+static void test_root_too_long(void **state)
+{
+	struct axhost_facts f;
+	char root[1024];
+
+	(void)state;
+	memset(root, 'r', sizeof(root) - 1);
+	root[0] = '/';
+	root[sizeof(root) - 1] = '\0';
+	axhost_read(root, &f);
+	assert_int_equal(f.cpus_online, 0);
+}
+
+static void put(const char *root, const char *path, const char *text, size_t count)
+{
+	char full[256], *slash;
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(full, 0700);
+		*slash = '/';
+	}
+	file = fopen(full, "we");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, count, file), count);
+	fclose(file);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void test_nonsense(void **state)
+{
+	static const char flags[] =
+		"processor\t: 0\nvendor_id\t\nmodel name\t:\ncpu family\t: many\nmodel\t\t: -1\n"
+		"stepping\t: 99999999999999999999\nflags\t\t: vmxx xvmx svm2 ept_ad x2apicx "
+		"constant_tsc\n";
+	struct axhost_facts f;
+	char root[] = "/tmp/axvm-host-XXXXXX", *noise = malloc(100000);
+
+	(void)state;
+	assert_non_null(noise);
+	assert_non_null(mkdtemp(root));
+	put(root, "/proc/cpuinfo", flags, sizeof(flags) - 1);
+	axhost_read(root, &f);
+	assert_int_equal(f.cpus_online, 1);
+	assert_string_equal(f.vendor, "");
+	assert_string_equal(f.model_name, "");
+	assert_int_equal(f.family, 0);
+	/* Whole words only, and an invariant TSC is two of them. */
+	assert_false(f.vmx || f.svm || f.ept || f.x2apic || f.invariant_tsc);
+
+	/* Lines without an end, bytes without a meaning, names longer than their place. */
+	for (size_t i = 0; i < 100000; i++)
+		noise[i] = (char)(i * 31 + i / 256);
+	memcpy(noise, "processor\nmodel name\t: ", 23);
+	put(root, "/proc/cpuinfo", noise, 100000);
+	put(root, "/proc/meminfo", noise, 100000);
+	put(root, "/proc/sys/kernel/osrelease", noise + 50, 1000);
+	put(root, "/sys/kernel/mm/transparent_hugepage/enabled", "", 0);
+	put(root, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "many", 4);
+	put(root, "/sys/devices/system/node/nodes/x", "", 0);
+	axhost_read(root, &f);
+	assert_true(strlen(f.model_name) < sizeof(f.model_name));
+	assert_false(f.thp);
+	assert_int_equal(f.pool_count, 1);
+	assert_int_equal(f.pools[0].total, 0);
+	assert_int_equal(f.nodes_online, 1);
+	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(noise);
+}
+
+/* This machine's facts hold together. */
+static void test_this_machine(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read("", &f);
+	assert_true(f.cpus_online >= 1);
+	assert_true(f.memory_bytes >= f.memory_available_bytes);
+	assert_true(f.memory_available_bytes > 0);
+	assert_true(f.kernel_release[0] >= '0' && f.kernel_release[0] <= '9');
+	for (size_t i = 0; i < f.pool_count; i++)
+		assert_true(f.pools[i].free <= f.pools[i].total);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ivy_bridge_ep),
+		cmocka_unit_test(test_module_parameter_counts_more),
+		cmocka_unit_test(test_epyc),
+		cmocka_unit_test(test_virtual_machine),
+		cmocka_unit_test(test_nothing_there),
+		cmocka_unit_test(test_root_too_long),
+		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_this_machine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
