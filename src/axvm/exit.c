@@ -50,16 +50,21 @@ uint64_t axvm_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
 	return (uint64_t)-ENOSYS;
 }
 
-static enum axvcpu_verdict on_sysreg(struct axvm *vm, struct axvcpu_exit *exit, bool is_write)
+static enum axvcpu_verdict on_sysreg(struct axvm *vm, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+				     bool is_write, struct ax_error *err)
 {
 	struct axdev_access access = {.space = AXDEV_SYSREG,
 				      .width = 8,
 				      .is_write = is_write,
 				      .value = exit->sysreg.value};
 
-	exit->sysreg.inject_fault = axbus_access(vm->bus, exit->sysreg.reg, &access) != 0;
+	int rc = axbus_access(vm->bus, exit->sysreg.reg, &access);
+
+	exit->sysreg.inject_fault = rc != 0;
 	if (!is_write)
 		exit->sysreg.value = access.value;
+	if (rc < 0)
+		return unclaimed(vm, vcpu, "system register", exit->sysreg.reg, err);
 	return AXVCPU_CONTINUE;
 }
 
@@ -89,6 +94,8 @@ static enum axvcpu_verdict on_failure(struct axvm *vm, struct axvcpu *vcpu,
 				      const struct axvcpu_exit *exit, struct ax_error *err)
 {
 	bool entry = exit->kind == AXVCPU_EXIT_FAIL_ENTRY;
+	/* Filled: run() itself failed, or a step around it. That is not the guest's doing. */
+	bool host = entry || err->kind != AX_ERROR_NONE;
 
 	atomic_fetch_add(&vm->hardware_failures, 1);
 	if (err->kind == AX_ERROR_NONE) {
@@ -100,7 +107,7 @@ static enum axvcpu_verdict on_failure(struct axvm *vm, struct axvcpu *vcpu,
 			err,
 			"the registers below show where; `axvm doctor` tells what this KVM lacks");
 	}
-	axvm_stop_with(vm, entry ? AXVM_STOP_HOST : AXVM_STOP_FAULT, vcpu, err);
+	axvm_stop_with(vm, host ? AXVM_STOP_HOST : AXVM_STOP_FAULT, vcpu, err);
 	return AXVCPU_STOP;
 }
 
@@ -144,7 +151,7 @@ enum axvcpu_verdict axvm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_e
 		return AXVCPU_CONTINUE;
 	case AXVCPU_EXIT_SYSREG_READ:
 	case AXVCPU_EXIT_SYSREG_WRITE:
-		return on_sysreg(vm, exit, exit->kind == AXVCPU_EXIT_SYSREG_WRITE);
+		return on_sysreg(vm, vcpu, exit, exit->kind == AXVCPU_EXIT_SYSREG_WRITE, err);
 	case AXVCPU_EXIT_HYPERCALL:
 		exit->hypercall.ret =
 			axvm_on_hypercall(vm, exit->hypercall.nr, exit->hypercall.args);

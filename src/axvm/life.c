@@ -23,7 +23,8 @@ static void on_timeout(void *ctx, int fd, uint32_t events)
 
 	(void)fd;
 	(void)events;
-	/* The bootstrap processor reports it; that stops all of them. */
+	/* The bootstrap processor reports it; that stops all of them. It may have no thread yet. */
+	atomic_store(&vm->expired, true);
 	axvcpu_expire(vm->vcpus[0]);
 }
 
@@ -72,14 +73,18 @@ int axvm_start(struct axvm *vm, struct ax_error *err)
 	rc = axvm_move(vm, VM_OP_START, err);
 	if (rc)
 		return rc;
-	vm->start_ns = ax_clock_ns();
+	atomic_store(&vm->start_ns, ax_clock_ns());
 	axvm_note_moment(vm, "start");
 	rc = start_threads(vm, err);
 	if (rc) {
+		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, err);
 		end_threads(vm);
 		(void)axvm_move(vm, VM_OP_FAIL, NULL);
 		return rc;
 	}
+	/* A time limit shorter than this start has found no thread to tell. */
+	if (atomic_load(&vm->expired))
+		axvcpu_expire(vm->vcpus[0]);
 	/* A stop that came while the threads were being made must not miss the later ones. */
 	if (atomic_load(&vm->stop_reason) != AXVM_STOP_NONE)
 		for (uint32_t i = 0; i < vm->vcpu_count; i++)

@@ -63,7 +63,7 @@ static void add_devices(const struct axvm *vm, struct axvm_metrics *m)
 static void gather(const struct axvm *vm, struct axvm_metrics *m)
 {
 	struct axas_stats memory;
-	uint64_t end = atomic_load(&vm->end_ns);
+	uint64_t start = atomic_load(&vm->start_ns), end = atomic_load(&vm->end_ns);
 
 	memset(m, 0, sizeof(*m));
 	add_vcpus(vm, m);
@@ -76,8 +76,8 @@ static void gather(const struct axvm *vm, struct axvm_metrics *m)
 	m->hardware_failures = atomic_load(&vm->hardware_failures);
 	m->hypercalls = atomic_load(&vm->hypercalls);
 	m->timeout_events = atomic_load(&vm->timeouts);
-	if (vm->start_ns)
-		m->runtime_ns = (end ? end : ax_clock_ns()) - vm->start_ns;
+	if (start)
+		m->runtime_ns = (end ? end : ax_clock_ns()) - start;
 	(void)vm->arch->vm_stat(vm->arch_vm, "exits", &m->kvm_exits);
 	(void)vm->arch->vm_stat(vm->arch_vm, "halt_exits", &m->kvm_halt_exits);
 }
@@ -106,15 +106,25 @@ void axvm_metrics_delta(const struct axvm_metrics *earlier, const struct axvm_me
 
 void axvm_get_metrics(const struct axvm *vm, struct axvm_metrics *ret_metrics)
 {
-	struct axvm_metrics now;
+	struct axvm *mutable = (struct axvm *)(uintptr_t)vm; /* the lock is not part of its value */
+	struct axvm_metrics base, now;
 
+	/* The base first: a reset in between must not make a difference negative. */
+	pthread_mutex_lock(&mutable->metrics_lock);
+	base = vm->metrics_base;
+	pthread_mutex_unlock(&mutable->metrics_lock);
 	gather(vm, &now);
-	axvm_metrics_delta(&vm->metrics_base, &now, ret_metrics);
+	axvm_metrics_delta(&base, &now, ret_metrics);
 }
 
 void axvm_metrics_reset(struct axvm *vm)
 {
-	gather(vm, &vm->metrics_base);
+	struct axvm_metrics now;
+
+	gather(vm, &now);
+	pthread_mutex_lock(&vm->metrics_lock);
+	vm->metrics_base = now;
+	pthread_mutex_unlock(&vm->metrics_lock);
 }
 
 const char *axvm_metric_at(const struct axvm_metrics *metrics, size_t index, const char **ret_help,

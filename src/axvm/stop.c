@@ -40,22 +40,25 @@ void axvm_stop_with(struct axvm *vm, enum axvm_stop_reason reason, struct axvcpu
 		    const struct ax_error *error)
 {
 	uint64_t one = 1;
-	int none = AXVM_STOP_NONE;
 
 	if (error && error->kind != AX_ERROR_NONE)
 		atomic_fetch_add(&vm->errors, 1);
-	if (!atomic_compare_exchange_strong(&vm->stop_reason, &none, (int)reason))
-		return;
+	/* Reason, report and state change as one: whoever sees the reason finds the others done. */
 	pthread_mutex_lock(&vm->stop_lock);
+	if (atomic_load(&vm->stop_reason) != AXVM_STOP_NONE) {
+		pthread_mutex_unlock(&vm->stop_lock);
+		return;
+	}
 	vm->stop_info.reason = reason;
 	vm->stop_info.vcpu = vcpu ? axvcpu_index(vcpu) : UINT32_MAX;
 	if (error && error->kind != AX_ERROR_NONE)
 		vm->stop_info.error = *error;
 	if (vcpu && (reason == AXVM_STOP_FAULT || reason == AXVM_STOP_HOST))
 		axvcpu_dump(vcpu, vm->stop_info.registers, sizeof(vm->stop_info.registers));
-	pthread_mutex_unlock(&vm->stop_lock);
-	/* A VM that has not been started has nothing to leave; one that has failed has left. */
+	/* Refused where there is nothing to leave: a VM that has failed. */
 	(void)axvm_move(vm, VM_OP_STOP, NULL);
+	atomic_store(&vm->stop_reason, (int)reason);
+	pthread_mutex_unlock(&vm->stop_lock);
 	/* Every vCPU, the caller's too: one that stopped must not leave others halted for ever. */
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		axvcpu_request_stop(vm->vcpus[i]);

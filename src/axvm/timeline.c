@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void axvm_note_moment(struct axvm *vm, const char *fmt, ...)
 {
@@ -23,6 +24,7 @@ void axvm_note_moment(struct axvm *vm, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(moment->name, sizeof(moment->name), fmt, args);
 	va_end(args);
+	atomic_store_explicit(&vm->moment_noted[i], true, memory_order_release);
 }
 
 void axvm_on_mark(void *ctx, uint64_t code)
@@ -30,32 +32,40 @@ void axvm_on_mark(void *ctx, uint64_t code)
 	axvm_note_moment(ctx, "guest mark 0x%llx", (unsigned long long)code);
 }
 
+/* Places are taken in the order threads come, which is not quite that of the clock. */
+static void insert(struct axvm_moment *moments, size_t count, const struct axvm_moment *moment)
+{
+	size_t at = count;
+
+	while (at && moments[at - 1].at_ns > moment->at_ns) {
+		moments[at] = moments[at - 1];
+		at--;
+	}
+	moments[at] = *moment;
+}
+
 size_t axvm_timeline(const struct axvm *vm, struct axvm_moment *moments, size_t max)
 {
+	struct axvm_moment all[VM_MAX_MOMENTS + 1];
 	uint32_t count = atomic_load(&vm->moment_count);
-	struct axvcpu_stats stats;
+	struct axvcpu_stats stats = {0};
 	size_t n = 0;
-	bool entered = false;
 
-	if (!vm->vcpu_count)
-		return 0;
-	axvcpu_get_stats(vm->vcpus[0], &stats);
-	for (uint32_t i = 0; i < count && n < max; i++) {
-		uint64_t first = stats.first_entry_ns - vm->options.exec_ns;
-
+	for (uint32_t i = 0; i < count; i++)
+		if (atomic_load_explicit(&vm->moment_noted[i], memory_order_acquire))
+			insert(all, n++, &vm->moments[i]);
+	if (vm->vcpu_count)
+		axvcpu_get_stats(vm->vcpus[0], &stats);
+	if (stats.first_entry_ns) {
 		/* The vCPU's own note of its first entry takes its place among the others. */
-		if (stats.first_entry_ns && !entered && vm->moments[i].at_ns > first) {
-			entered = true;
-			moments[n++] = (struct axvm_moment){.name = "first guest instruction",
-							    .at_ns = first};
-			if (n == max)
-				break;
-		}
-		moments[n++] = vm->moments[i];
+		const struct axvm_moment first = {.name = "first guest instruction",
+						  .at_ns = stats.first_entry_ns -
+							   vm->options.exec_ns};
+
+		insert(all, n++, &first);
 	}
-	if (stats.first_entry_ns && !entered && n < max)
-		moments[n++] =
-			(struct axvm_moment){.name = "first guest instruction",
-					     .at_ns = stats.first_entry_ns - vm->options.exec_ns};
+	if (n > max)
+		n = max;
+	memcpy(moments, all, n * sizeof(*moments));
 	return n;
 }

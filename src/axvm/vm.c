@@ -77,9 +77,11 @@ int axvm_create(const struct axcfg *config, const struct axvm_options *options,
 	vm->config = config;
 	vm->stop_fd = -1;
 	pthread_mutex_init(&vm->stop_lock, NULL);
+	pthread_mutex_init(&vm->metrics_lock, NULL);
 	if (options)
 		vm->options = *options;
-	else
+	/* All zero means none: nobody writes a guest's output to standard input. */
+	if (!vm->options.console.in_fd && !vm->options.console.out_fd)
 		vm->options.console.in_fd = vm->options.console.out_fd = -1;
 	if (!vm->options.exec_ns)
 		vm->options.exec_ns = ax_clock_ns();
@@ -121,6 +123,7 @@ void axvm_destroy(struct axvm *vm)
 	ax_loop_destroy(vm->io_loop);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
+	pthread_mutex_destroy(&vm->metrics_lock);
 	pthread_mutex_destroy(&vm->stop_lock);
 	free(vm);
 }

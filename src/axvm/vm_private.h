@@ -61,11 +61,14 @@ struct axvm {
 	uint32_t panic_match;    /* how much of the text has passed; I/O thread */
 
 	_Atomic uint64_t errors, hardware_failures, timeouts, hypercalls;
-	uint64_t start_ns;
-	_Atomic uint64_t end_ns;
-	struct axvm_metrics metrics_base; /* at the last reset */
+	_Atomic uint64_t start_ns, end_ns;
+	_Atomic bool expired; /* the time limit has passed */
+	/* At the last reset, and what guards it between its writer and readers. */
+	pthread_mutex_t metrics_lock;
+	struct axvm_metrics metrics_base;
 
 	_Atomic uint32_t moment_count;
+	_Atomic bool moment_noted[VM_MAX_MOMENTS]; /* it may be read */
 	struct axvm_moment moments[VM_MAX_MOMENTS];
 };
 

@@ -1,6 +1,6 @@
 /*
- * Host facts from machines in directories: what is there is read exactly, what is missing stays zero,
- * and a file full of nonsense does no harm.
+ * Host facts from machines in directories: what is there is read exactly, what is missing stays
+ * zero, and a file full of nonsense does no harm.
  */
 #include "../test.h"
 
