@@ -4,7 +4,7 @@ cp data.img "$WORK/disk.img"
 start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=login
 wait_for 'login:' 120
 say root
-wait_for '# $' 60
+wait_for '(root|~) # ' 60
 say 'mount -t ext4 /dev/vda /mnt && echo flushed-data > /mnt/kept && sync && echo synced=$((40 + 2))'
 wait_for 'synced=42' 60
 kill -9 "$pid"
@@ -12,7 +12,7 @@ wait "$pid"
 start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=login
 wait_for 'login:' 120
 say root
-wait_for '# $' 60
+wait_for '(root|~) # ' 60
 say 'mount -t ext4 /dev/vda /mnt && cat /mnt/kept; umount /mnt; echo done=$((1 + 2))'
 wait_for 'done=3' 60
 grep -q '^flushed-data' "$WORK/out" || die "what was flushed is gone"

@@ -3,7 +3,7 @@
 start -c 1 -m 256M --append axtest=login
 wait_for 'login:' 120
 say root
-wait_for '# $' 60
+wait_for '(root|~) # ' 60
 say 'echo answer=$((6 * 7))'
 wait_for 'answer=42' 30
 line=$(printf 'abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXY')

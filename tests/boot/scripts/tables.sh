@@ -4,7 +4,7 @@ command -v iasl >/dev/null || { echo "no iasl here"; exit 1; }
 start -c 4 -m 256M --append axtest=login
 wait_for 'login:' 120
 say root
-wait_for '# $' 60
+wait_for '(root|~) # ' 60
 for table in DSDT FACP APIC; do
 	say "echo begin-$table; gzip -c /sys/firmware/acpi/tables/$table | base64; echo end-$table=\$((2 + 2))"
 	wait_for "end-$table=4" 60
