@@ -54,8 +54,9 @@
 #define X86_PORT_COM1    0x3f8u
 #define X86_PORT_PVPANIC 0x505u
 #define X86_PORT_PM1_EVT 0x600u /* status word, enable word */
-#define X86_PORT_PM1_CNT 0x604u /* word; SLP_EN with SLP_TYP 0 is S5: also the bare 0x2000 write \
-				 */
+#define X86_PORT_PM1_CNT                                                        \
+	0x604u /* word; SLP_EN with SLP_TYP 0 is S5: also the bare 0x2000 write \
+		*/
 #define X86_PORT_RESET 0xcf9u
 
 int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
