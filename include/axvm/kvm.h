@@ -14,8 +14,7 @@
 #include <axvm/axaddrspace.h>
 #include <axvm/axvcpu.h>
 
-/* ---- the system
- * ---------------------------------------------------------------------------------- */
+/* ---- the system -------------------------------------------------------------------- */
 
 struct axkvm; /* an open /dev/kvm */
 
@@ -36,8 +35,7 @@ struct axkvm_requirement {
 int axkvm_require(const struct axkvm *kvm, const struct axkvm_requirement *list, size_t count,
 		  struct ax_error *err);
 
-/* ---- one VM
- * --------------------------------------------------------------------------------------- */
+/* ---- one VM ------------------------------------------------------------------------ */
 
 struct axkvm_vm;
 
@@ -58,8 +56,7 @@ int axkvm_vm_ioeventfd(struct axkvm_vm *vm, bool is_port, uint64_t addr, uint8_t
 		       struct ax_error *err);
 int axkvm_vm_signal_msi(struct axkvm_vm *vm, uint64_t address, uint32_t data, struct ax_error *err);
 
-/* ---- one vCPU
- * ------------------------------------------------------------------------------------- */
+/* ---- one vCPU ---------------------------------------------------------------------- */
 
 struct axkvm_vcpu;
 
@@ -87,8 +84,7 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu);
 bool axkvm_vcpu_halted(struct axkvm_vcpu *vcpu);
 int axkvm_vcpu_stat(struct axkvm_vcpu *vcpu, const char *name, uint64_t *ret_value);
 
-/* ---- KVM's own statistics
- * ------------------------------------------------------------------------- */
+/* ---- KVM's own statistics ---------------------------------------------------------- */
 
 struct axkvm_stats; /* KVM_GET_STATS_FD of a VM or a vCPU */
 int axkvm_stats_open(int vm_or_vcpu_fd, struct axkvm_stats **ret_stats, struct ax_error *err);

@@ -100,7 +100,7 @@ void *axkvm_vcpu_run_page(const struct axkvm_vcpu *vcpu)
 	return vcpu->run;
 }
 
-/* ---- entering ------------------------------------------------------------------------------- */
+/* ---- entering ---------------------------------------------------------------------- */
 
 /* Carry the handler's answer from the portable exit to where KVM looks for it. */
 static void give_answer(struct axkvm_vcpu *vcpu)
@@ -203,7 +203,7 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu)
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
-/* ---- statistics ----------------------------------------------------------------------------- */
+/* ---- statistics -------------------------------------------------------------------- */
 
 static const struct axkvm_stats *vcpu_stats(struct axkvm_vcpu *vcpu)
 {

@@ -1,11 +1,9 @@
 /*
- * The test VM: built from the architecture's table as any user of the library would, with an exit
- * router of its own and the test device. run.c executes the tests.
+ * The test VM: built from the architecture's table as any user of the library would. What it does
+ * with exits and accesses is guest_exits.c's; main.c executes the tests.
  */
 #include "guest.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,208 +13,7 @@ void guest_sleep_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
-/* ---- the test device --------------------------------------------------------------------------
- */
-
-struct test_device {
-	struct axdev dev;
-	struct guest *guest;
-};
-
-static enum axdev_result test_access(struct axdev *dev, struct axdev_access *access)
-{
-	struct guest *guest = ax_container_of(dev, struct test_device, dev)->guest;
-
-	if (!access->is_write)
-		access->value = atomic_load(&guest->read_value);
-	pthread_mutex_lock(&guest->lock);
-	if (guest->log_count < GUEST_MAX_LOG) {
-		guest->log[guest->log_count] = (struct guest_access){
-			.space = access->space,
-			.offset = access->offset,
-			.value = access->value,
-			.width = access->width,
-			.is_write = access->is_write,
-		};
-		guest->log_count++;
-	}
-	pthread_mutex_unlock(&guest->lock);
-	return access->space == AXDEV_SYSREG && access->offset ? AXDEV_FAULT : AXDEV_HANDLED;
-}
-
-static enum axdev_result done_access(struct axdev *dev, struct axdev_access *access)
-{
-	struct guest *guest = ax_container_of(dev, struct test_device, dev)->guest;
-
-	pthread_mutex_lock(&guest->lock);
-	guest->done = true;
-	guest->done_value = (uint8_t)access->value;
-	pthread_cond_broadcast(&guest->changed);
-	pthread_mutex_unlock(&guest->lock);
-	return AXDEV_HANDLED;
-}
-
-static void test_destroy(struct axdev *dev)
-{
-	free(ax_container_of(dev, struct test_device, dev));
-}
-
-static const struct axdev_ops test_ops = {.access = test_access, .destroy = test_destroy};
-static const struct axdev_ops done_ops = {.access = done_access, .destroy = test_destroy};
-
-static void attach(struct guest *guest, const struct axdev *prototype)
-{
-	struct test_device *device = calloc(1, sizeof(*device));
-
-	CHECK(device, "no memory");
-	device->dev = *prototype;
-	device->guest = guest;
-	CHECK_OK(axbus_attach(guest->bus, &device->dev, &guest->err), &guest->err);
-}
-
-static void attach_test_devices(struct guest *guest)
-{
-	const struct axdev test = {
-		.ops = &test_ops,
-		.class_name = "test",
-		.name = "test",
-		.resource = {{AXDEV_PORT, GUEST_PORT, 16},
-			     {AXDEV_MMIO, GUEST_MMIO_GPA, 4096},
-			     {AXDEV_SYSREG, GUEST_MSR, 2}},
-		.resource_count = guest->config.msr_device ? 3 : 2,
-	};
-	const struct axdev done = {
-		.ops = &done_ops,
-		.class_name = "test",
-		.name = "done",
-		.resource = {{AXDEV_PORT, 0x7f0, 1}},
-		.resource_count = 1,
-	};
-	attach(guest, &test);
-	attach(guest, &done);
-}
-
-/* ---- exits
- * ---------------------------------------------------------------------------------------- */
-
-static int access_items(struct guest *guest, enum axdev_space space, uint64_t addr,
-			struct axvcpu_exit *exit, void *data, unsigned width, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		char *item = (char *)data + (size_t)i * width;
-		struct axdev_access access = {
-			.space = space,
-			.width = (uint8_t)width,
-			.is_write = exit->kind == AXVCPU_EXIT_IO_WRITE ||
-				    exit->kind == AXVCPU_EXIT_MMIO_WRITE,
-		};
-		if (access.is_write)
-			memcpy(&access.value, item, width);
-		if (axbus_access(guest->bus, addr, &access) < 0)
-			return -ENXIO;
-		if (!access.is_write)
-			memcpy(item, &access.value, width);
-	}
-	return 0;
-}
-
-static void end(struct guest *guest, const struct axvcpu_exit *exit, const struct ax_error *err)
-{
-	pthread_mutex_lock(&guest->lock);
-	if (!guest->ended) {
-		guest->ended = true;
-		guest->end = *exit;
-		if (err)
-			guest->end_err = *err;
-	}
-	pthread_cond_broadcast(&guest->changed);
-	pthread_mutex_unlock(&guest->lock);
-}
-
-static enum axvcpu_verdict route_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
-				      struct ax_error *err)
-{
-	struct guest *guest = ctx;
-	int ret = 0;
-
-	(void)vcpu;
-	switch (exit->kind) {
-	case AXVCPU_EXIT_IO_READ:
-	case AXVCPU_EXIT_IO_WRITE:
-		ret = access_items(guest, AXDEV_PORT, exit->io.port, exit, exit->io.data,
-				   exit->io.width, exit->io.count);
-		break;
-	case AXVCPU_EXIT_MMIO_READ:
-	case AXVCPU_EXIT_MMIO_WRITE:
-		ret = access_items(guest, AXDEV_MMIO, exit->mmio.gpa, exit, exit->mmio.data,
-				   exit->mmio.width, 1);
-		break;
-	case AXVCPU_EXIT_SYSREG_READ:
-	case AXVCPU_EXIT_SYSREG_WRITE: {
-		struct axdev_access access = {
-			.space = AXDEV_SYSREG,
-			.width = 8,
-			.is_write = exit->kind == AXVCPU_EXIT_SYSREG_WRITE,
-			.value = exit->sysreg.value,
-		};
-		exit->sysreg.inject_fault = axbus_access(guest->bus, exit->sysreg.reg, &access) > 0;
-		exit->sysreg.value = access.value;
-		break;
-	}
-	case AXVCPU_EXIT_INTERRUPT_END:
-		pthread_mutex_lock(&guest->lock);
-		guest->last_end_of_interrupt = exit->interrupt.vector;
-		guest->ends_of_interrupt++;
-		pthread_mutex_unlock(&guest->lock);
-		break;
-	default:
-		end(guest, exit, err);
-		return AXVCPU_STOP;
-	}
-	if (ret < 0) {
-		end(guest, exit, err);
-		return AXVCPU_STOP;
-	}
-	return AXVCPU_CONTINUE;
-}
-
-static void on_power(void *ctx, enum axdev_power_event event)
-{
-	struct guest *guest = ctx;
-
-	pthread_mutex_lock(&guest->lock);
-	guest->powered = true;
-	guest->power = event;
-	pthread_cond_broadcast(&guest->changed);
-	pthread_mutex_unlock(&guest->lock);
-}
-
-static void on_mark(void *ctx, uint64_t code)
-{
-	struct guest *guest = ctx;
-
-	pthread_mutex_lock(&guest->lock);
-	guest->marks++;
-	guest->last_mark = code;
-	pthread_mutex_unlock(&guest->lock);
-}
-
-/* Number 7 adds its arguments; there is no other. */
-static uint64_t on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6])
-{
-	struct guest *guest = ctx;
-	uint64_t sum = 0;
-
-	atomic_fetch_add(&guest->hypercalls, 1);
-	if (nr != 7)
-		return (uint64_t)-ENOSYS;
-	for (unsigned i = 0; i < 6; i++)
-		sum += args[i] << i * 8;
-	return sum;
-}
-
-/* ---- the machine
- * -------------------------------------------------------------------------------------- */
+/* ---- the machine ------------------------------------------------------------------- */
 
 static void create_devices(struct guest *guest)
 {
@@ -243,13 +40,13 @@ static void create_devices(struct guest *guest)
 		.bus = guest->bus,
 		.services = &guest->services,
 		.serial = guest->serial,
-		.on_power = on_power,
-		.on_mark = on_mark,
-		.on_hypercall = on_hypercall,
+		.on_power = guest_on_power,
+		.on_mark = guest_on_mark,
+		.on_hypercall = guest_on_hypercall,
 		.ctx = guest,
 	};
 	CHECK_OK(guest->arch->platform_attach(guest->vm, &platform, &guest->err), &guest->err);
-	attach_test_devices(guest);
+	guest_attach_devices(guest);
 }
 
 static void create_vcpus(struct guest *guest)
@@ -260,7 +57,7 @@ static void create_vcpus(struct guest *guest)
 			.hardware_id =
 				guest->config.hardware_ids ? guest->config.hardware_ids[i] : i,
 			.limits = guest->config.limits,
-			.on_exit = route_exit,
+			.on_exit = guest_route_exit,
 			.on_exit_ctx = guest,
 		};
 		CHECK_OK(guest->arch->vcpu_create(guest->vm, i, &config.ops, &config.impl,
@@ -397,8 +194,7 @@ void guest_run(struct guest *guest, const struct guest_config *config, const cha
 	      (unsigned long long)guest->end.failure.detail[0], guest->end_err.message, dump);
 }
 
-/* ---- looking
- * ---------------------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 uint64_t guest_data(const struct guest *guest, uint64_t offset)
 {

@@ -51,8 +51,7 @@ void guest_skip(const char *fmt, ...) AX_PRINTF(1, 2) __attribute__((noreturn));
 	} while (0)
 void guest_sleep_ms(unsigned ms);
 
-/* ---- payloads
- * ------------------------------------------------------------------------------------ */
+/* ---- payloads ---------------------------------------------------------------------- */
 
 /* GUEST_CODE(name, 64, "assembly") defines name[] .. name_end[]; position-independent. */
 #define GUEST_CODE(name, bits, text)                                                      \
@@ -73,8 +72,7 @@ void guest_sleep_ms(unsigned ms);
 #define GUEST_DATA_GPA 0x200000ULL
 #define GUEST_IDT_GPA  0x300000ULL /* and its pseudo-descriptor at 0x310000 */
 
-/* ---- the test device: claims these, remembers all, reads give read_value
- * ------------------------------- */
+/* ---- the test device: claims these, remembers all, reads give read_value ----------- */
 
 #define GUEST_PORT     0x700ULL      /* 16 ports; 0x7f0 is DONE */
 #define GUEST_MMIO_GPA 0xd0200000ULL /* 4 KiB */
@@ -131,6 +129,14 @@ struct guest {
 	uint64_t last_mark;
 	_Atomic uint64_t hypercalls;
 };
+
+/* guest_exits.c, for guest.c. */
+void guest_attach_devices(struct guest *guest);
+enum axvcpu_verdict guest_route_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
+				     struct ax_error *err);
+void guest_on_power(void *ctx, enum axdev_power_event event);
+void guest_on_mark(void *ctx, uint64_t code);
+uint64_t guest_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6]);
 
 /* Machine without vCPUs' start state; then the payload, then run. All fail the test themselves. */
 void guest_create(struct guest *guest, const struct guest_config *config);

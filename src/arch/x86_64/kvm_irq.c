@@ -79,8 +79,7 @@ int x86_vcpu_load_lapic(struct x86_vcpu *vcpu, struct ax_error *err)
 	return set_lapic(vcpu, &lapic, err);
 }
 
-/* ---- sets of vectors --------------------------------------------------------------------------
- */
+/* ---- sets of vectors --------------------------------------------------------------- */
 
 static void set_add(_Atomic uint64_t set[4], uint32_t vector)
 {
@@ -108,8 +107,7 @@ static bool waits(struct x86_vcpu *vcpu, uint32_t vector)
 	return set_has(vcpu->irq_edge, vector) || set_has(vcpu->irq_level, vector);
 }
 
-/* ---- injecting ----------------------------------------------------------------------------------
- */
+/* ---- injecting --------------------------------------------------------------------- */
 
 static int signal_msi(struct x86_vcpu *vcpu, uint32_t vector, bool level, struct ax_error *err)
 {
@@ -159,8 +157,7 @@ int x86_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *e
 	return 0;
 }
 
-/* ---- delivering ---------------------------------------------------------------------------------
- */
+/* ---- delivering -------------------------------------------------------------------- */
 
 /* Into the request register of a LAPIC that no guest has touched yet. */
 static int fill_lapic(struct x86_vcpu *vcpu, struct ax_error *err)

@@ -51,8 +51,7 @@ static bool logged(const struct st_machine *machine, size_t index, enum axvcpu_e
 	       access->width == width && access->value == value;
 }
 
-/* ---- long mode, from real mode by hand ----------------------------------------------------------
- */
+/* ---- long mode, from real mode by hand --------------------------------------------- */
 
 /* At 0x8000: PML4 0x9000 -> PDPT 0xa000 -> PD 0xb000 -> one page of 2 MiB. */
 CODE(long_code, 16,
@@ -86,8 +85,7 @@ static int drive_long(struct st_machine *machine, char *detail, size_t size)
 	return AXARCH_SELFTEST_FAIL;
 }
 
-/* ---- accesses that leave the guest
- * ---------------------------------------------------------------- */
+/* ---- accesses that leave the guest ------------------------------------------------- */
 
 CODE(port_code, 64,
      "mov $0x84838281, %eax; mov $0x500, %dx; out %al, %dx; out %ax, %dx; out %eax, %dx\n"
@@ -143,8 +141,7 @@ static int drive_mmio(struct st_machine *machine, char *detail, size_t size)
 	return verdict(good, detail, size, "1, 2, 4 and 8 bytes", "an access is missing or wrong");
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static int map_extra(struct st_machine *machine, uint32_t flags)
 {
@@ -185,8 +182,7 @@ static int drive_unmap(struct st_machine *machine, char *detail, size_t size)
 		       "memory taken from a running guest", "the guest still reads it");
 }
 
-/* ---- around exits: eventfds
- * -------------------------------------------------------------------------- */
+/* ---- around exits: eventfds -------------------------------------------------------- */
 
 CODE(bell_code, 64, "mov $0x500, %dx; mov $5, %eax; out %ax, %dx; out %ax, %dx" DONE);
 
@@ -232,8 +228,7 @@ static int drive_irqfd(struct st_machine *machine, char *detail, size_t size)
 		       "the interrupt did not come");
 }
 
-/* ---- processors and time
- * ------------------------------------------------------------------------------ */
+/* ---- processors and time ----------------------------------------------------------- */
 
 CODE(wake_code, 64, WITH_IRQ READY WAIT_COUNT DONE);
 

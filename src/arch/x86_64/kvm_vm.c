@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-static int vm_ioctl(struct axarch_vm *vm, unsigned long request, void *arg, const char *what,
-		    struct ax_error *err)
+int x86_vm_ioctl(struct axarch_vm *vm, unsigned long request, void *arg, const char *what,
+		 struct ax_error *err)
 {
 	if (ioctl(axkvm_vm_fd(vm->vm), request, arg) >= 0)
 		return 0;
@@ -25,81 +25,20 @@ static bool x86_ident(void)
 	return true; /* these files are built for x86_64 only */
 }
 
-/* ---- creation ------------------------------------------------------------------------------ */
+/* ---- creation ---------------------------------------------------------------------- */
 
 /* Before any vCPU: Intel KVM puts its real-mode helpers where neither RAM nor devices are. */
 static int place_helpers(struct axarch_vm *vm, struct ax_error *err)
 {
 	uint64_t identity_map = X86_IDENTITY_MAP_GPA;
-	int ret = vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map,
-			   "KVM_SET_IDENTITY_MAP_ADDR", err);
+	int ret = x86_vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map,
+			       "KVM_SET_IDENTITY_MAP_ADDR", err);
 	if (ret < 0)
 		return ret;
 	if (ioctl(axkvm_vm_fd(vm->vm), KVM_SET_TSS_ADDR, (unsigned long)X86_TSS_GPA) < 0)
 		return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "KVM_SET_TSS_ADDR: %s",
 				    strerror(errno));
 	return 0;
-}
-
-/*
- * KVM's default routes GSI n to PIC line n and IOAPIC pin n. The PIT raises GSI 0 and, as on every
- * PC, the guest is told to expect it at another IOAPIC pin.
- */
-static int route_pit(struct axarch_vm *vm, struct ax_error *err)
-{
-	AX_AUTO_FREE struct kvm_irq_routing *table =
-		calloc(1, sizeof(*table) + (16 + X86_IOAPIC_PINS) * sizeof(table->entries[0]));
-	if (!table)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for GSI routes");
-
-	for (uint32_t gsi = 0; gsi < X86_IOAPIC_PINS; gsi++) {
-		if (gsi == X86_PIT_IOAPIC_PIN) /* the PIC's cascade, and the PIT's pin */
-			continue;
-		struct kvm_irq_routing_entry entry = {
-			.gsi = gsi,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC,
-				      .pin = gsi ? gsi : X86_PIT_IOAPIC_PIN},
-		};
-		table->entries[table->nr++] = entry;
-		if (gsi >= 16)
-			continue;
-		entry.u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-		entry.u.irqchip.pin = gsi % 8;
-		table->entries[table->nr++] = entry;
-	}
-	return vm_ioctl(vm, KVM_SET_GSI_ROUTING, table, "KVM_SET_GSI_ROUTING", err);
-}
-
-static int create_pit(struct axarch_vm *vm, struct ax_error *err)
-{
-	/* With the dummy, port 0x61 is answered in the kernel: TSC calibration polls it. */
-	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
-	int ret = vm_ioctl(vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2", err);
-	return ret < 0 ? ret : route_pit(vm, err);
-}
-
-static int create_irqchip(struct axarch_vm *vm, struct ax_error *err)
-{
-	int ret = vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP", err);
-	if (ret < 0)
-		return ret;
-	vm->has_irqchip = true;
-
-	if (axkvm_check(vm->kvm, KVM_CAP_X2APIC_API) > 0) {
-		struct kvm_enable_cap cap = {
-			.cap = KVM_CAP_X2APIC_API,
-			.args = {KVM_X2APIC_API_USE_32BIT_IDS |
-				 KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK},
-		};
-		ret = vm_ioctl(vm, KVM_ENABLE_CAP, &cap, "KVM_CAP_X2APIC_API", err);
-	} else if (vm->max_apic_id > 254) {
-		ret = ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
-				   "APIC id %u needs KVM_CAP_X2APIC_API, which this KVM lacks",
-				   vm->max_apic_id);
-		ax_error_hint(err, "use at most 255 CPUs with ids up to 254");
-	}
-	return ret < 0 || !vm->config.legacy_pit ? ret : create_pit(vm, err);
 }
 
 /* KVM takes the vCPU with id 0 for the bootstrap processor unless told before it is made. */
@@ -197,7 +136,7 @@ static int x86_vm_create(const struct axarch_vm_config *config, const struct axa
 	if (ret == 0)
 		ret = name_bootstrap_cpu(vm, err);
 	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
-		ret = create_irqchip(vm, err);
+		ret = x86_vm_create_irqchip(vm, err);
 	if (ret < 0)
 		goto fail;
 	*ret_vm = vm;
@@ -207,8 +146,7 @@ fail:
 	return ret;
 }
 
-/* ---- how the common parts reach it ------------------------------------------------------------
- */
+/* ---- how the common parts reach it ------------------------------------------------- */
 
 static void x86_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
 {

@@ -36,8 +36,7 @@ static void detach_all(struct attached *list)
 	}
 }
 
-/* ---- POST codes: port 0x80 ----------------------------------------------------------------------
- */
+/* ---- POST codes: port 0x80 --------------------------------------------------------- */
 
 struct post {
 	struct axdev dev;
@@ -85,8 +84,7 @@ static int post_create(const struct axarch_platform *platform, struct axdev **re
 	return 0;
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 static int serial_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			 struct ax_error *err)
