@@ -128,6 +128,9 @@ struct axarch_fact {
 struct axarch {
 	const char *name; /* "x86_64" */
 
+	/* The kernel command line when the user gives none: without and with a serial console. */
+	const char *cmdline_silent, *cmdline_serial;
+
 	/* Is this machine mine (was this table's native half built)? */
 	bool (*ident)(void);
 

@@ -328,8 +328,8 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 		rc = asprintf(ret_text, "%s%s%s", c->kernel.cmdline, c->kernel.append ? " " : "",
 			      c->kernel.append ? c->kernel.append : "");
 	else
-		rc = asprintf(ret_text, "%spanic=-1 pci=off%s%s%s",
-			      c->serial.mode == AXCFG_SERIAL_NONE ? "" : "console=ttyS0 ",
+		rc = asprintf(ret_text, "%s%s%s%s",
+			      vm->console ? vm->arch->cmdline_serial : vm->arch->cmdline_silent,
 			      !root                   ? ""
 			      : c->disks[0].read_only ? " root=/dev/vda ro"
 						      : " root=/dev/vda rw",

@@ -29,6 +29,8 @@ static size_t facts(const char *kvm_device, struct axarch_fact *ret_facts, size_
 
 const struct axarch axarch_generic = {
 	.name = "generic",
+	.cmdline_silent = "quiet",
+	.cmdline_serial = "console=ttyS0",
 	.ident = ident,
 	.probe = probe,
 	.facts = facts,
