@@ -130,6 +130,18 @@ void rig_pause_a_little(void)
 	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
+int rig_warm_up(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, NULL);
+	RIG_SCRIPT(&rig, 0, STEP_OFF);
+	rig_play(&rig, AXVM_STOP_SYSTEM_DOWN);
+	rig_finish(&rig);
+	return 0;
+}
+
 static size_t entries(const char *path)
 {
 	DIR *dir = opendir(path);

@@ -86,6 +86,8 @@ void rig_pause_a_little(void);
 struct holdings {
 	size_t fds, tasks, maps;
 };
+/* Group set-up: one VM's life, so that what a process keeps for good is there (TSan: a thread). */
+int rig_warm_up(void **state);
 void holdings_read(struct holdings *ret);
 void holdings_check(const struct holdings *before);
 

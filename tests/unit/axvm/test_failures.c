@@ -235,5 +235,5 @@ int main(void)
 		cmocka_unit_test(test_a_full_list_of_disks),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, rig_warm_up, NULL);
 }

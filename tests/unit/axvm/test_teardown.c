@@ -149,5 +149,5 @@ int main(void)
 		cmocka_unit_test(test_many_at_once),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, rig_warm_up, NULL);
 }
