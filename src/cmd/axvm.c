@@ -3,9 +3,12 @@
  */
 #include "cmd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 uint64_t program_start_ns;
 
@@ -41,16 +44,32 @@ static int help(int argc, char **argv)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/*
+ * A standard descriptor that came closed would be given to the next file opened, and a guest's
+ * output would go there. It is held by one on which reading (0) or writing (1, 2) fails as before.
+ */
+static void hold_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(1); /* there is nowhere to say why */
+}
+
+/* What was printed must have arrived: a full file system under a dump is a failure. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "axvm: cannot write to standard output: %s\n", strerror(errno));
+	return status ? status : 1;
+}
+
+static int dispatch(int argc, char **argv)
 {
 	const struct command *command;
 	const char *word = argc > 1 ? argv[1] : NULL;
 
-	program_start_ns = ax_clock_ns();
-	/* A closed reader or a full file system is an error of one write, never our end. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	report_setup();
 	if (!word) {
 		help_program();
 		return 2;
@@ -71,4 +90,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	program_start_ns = ax_clock_ns();
+	hold_standard_fds();
+	/* A closed reader or a full file system is an error of one write, never our end. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	report_setup();
+	return finish(dispatch(argc, argv));
 }

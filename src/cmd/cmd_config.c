@@ -4,6 +4,9 @@
  */
 #include "cmd.h"
 
+#include <axvm/profile.h>
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,20 +35,43 @@ static int dump(const struct axcfg *config, struct ax_error *err)
 	return rc;
 }
 
+/* Of names only: whether a profile likes this host is for the host it will run on. */
+static int check_names(const struct axcfg *config, struct ax_error *err)
+{
+	const struct axprof *profile;
+	size_t i = 0;
+
+	if (strcmp(config->arch, "auto") != 0 && !axarch_by_name(config->arch))
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "arch: '%s' is not known",
+				    config->arch);
+	if (!strcmp(config->profile, "auto"))
+		return 0;
+	while ((profile = axprof_at(i)) && strcmp(profile->name, config->profile) != 0)
+		i++;
+	if (profile)
+		return 0;
+	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "profile: '%s' is not known",
+		     config->profile);
+	return ax_error_hint(err, "`axvm doctor` lists the profiles there are");
+}
+
 /* The machine it asks for must be one that can be laid out. */
 static int check(const struct axcfg *config, struct ax_error *err)
 {
-	const struct axarch *arch = axarch_native();
+	const struct axarch *named = axarch_by_name(config->arch);
+	const struct axarch *arch = named ? named : axarch_native();
 	struct axarch_vm_config machine = {
 		.name = config->name,
 		.vcpu_count = (uint32_t)config->cpus.count,
 		.memory_bytes = config->memory.size_bytes,
 	};
 	struct axarch_plan *plan = calloc(1, sizeof(*plan));
-	int rc = axcfg_check_files(config, err);
+	int rc = check_names(config, err);
 
+	if (!rc)
+		rc = axcfg_check_files(config, err);
 	if (!rc && !plan)
-		rc = ax_error_set(err, AX_ERROR_NO_MEMORY, 12, "out of memory");
+		rc = ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory");
 	if (!rc)
 		rc = arch->plan(&machine, plan, err);
 	for (size_t i = 0; !rc && i < config->memory.region_count; i++) {

@@ -37,6 +37,8 @@ static int run(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--kvm-device") && i + 1 < argc)
 			device = argv[++i];
+		else if (!strncmp(argv[i], "--kvm-device=", 13))
+			device = argv[i] + 13;
 		else if (report_verbosity(NULL, argv[i]))
 			return report_unexpected("selftest", argv[i]);
 	}

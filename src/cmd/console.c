@@ -50,7 +50,8 @@ static void on_fatal(int signal_number)
 
 static void guard_terminal(void)
 {
-	static const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+	static const int fatal[] = {SIGSEGV, SIGBUS,  SIGABRT, SIGFPE,  SIGILL, SIGSYS,
+				    SIGTRAP, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2};
 	struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND};
 
 	sigemptyset(&action.sa_mask);
@@ -59,16 +60,20 @@ static void guard_terminal(void)
 	atexit(restore_terminal);
 }
 
+/* Neither closed nor held by main in place of one that was. */
+static bool is_usable(int fd, int unusable_mode)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) != unusable_mode;
+}
+
 static int open_stdio(struct console *console, struct ax_error *err)
 {
 	struct termios raw;
 
-	console->in_fd = STDIN_FILENO;
-	console->out_fd = STDOUT_FILENO;
-	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
-		console->in_fd = -1;
-	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
-		console->out_fd = -1;
+	console->in_fd = is_usable(STDIN_FILENO, O_WRONLY) ? STDIN_FILENO : -1;
+	console->out_fd = is_usable(STDOUT_FILENO, O_RDONLY) ? STDOUT_FILENO : -1;
 	if (console->in_fd < 0 || !isatty(STDIN_FILENO))
 		return 0;
 	if (tcgetattr(STDIN_FILENO, &saved_termios))
