@@ -42,91 +42,13 @@ int axvm_build_machine(struct axvm *vm, struct ax_error *err)
 	arch_config(vm, ids, &config);
 	rc = vm->arch->plan(&config, &vm->plan, err);
 	if (!rc)
+		rc = axvm_plan_regions(vm, err);
+	if (!rc)
 		rc = vm->arch->probe(config.kvm_device, err);
 	if (!rc)
 		rc = vm->arch->vm_create(&config, &vm->plan, &vm->arch_vm, err);
 	if (!rc && vm->options.on_arch_vm)
 		rc = vm->options.on_arch_vm(vm->options.ctx, vm->arch_vm, err);
-	return rc;
-}
-
-static enum axas_backing backing(const struct axvm *vm)
-{
-	static const enum axas_backing by_choice[] = {
-		[AXCFG_BACKING_ANON] = AXAS_BACKING_ANON,
-		[AXCFG_BACKING_THP] = AXAS_BACKING_THP,
-		[AXCFG_BACKING_HUGETLB_2M] = AXAS_BACKING_HUGETLB_2M,
-		[AXCFG_BACKING_HUGETLB_1G] = AXAS_BACKING_HUGETLB_1G,
-	};
-
-	if (vm->config->memory.backing == AXCFG_BACKING_AUTO)
-		return vm->profile->memory_backing;
-	return by_choice[vm->config->memory.backing];
-}
-
-static int map_ram(struct axvm *vm, struct ax_error *err)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < vm->plan.memory_count; i++) {
-		char name[16];
-		struct axas_region_config region = {
-			.name = name,
-			.gpa = vm->plan.memory[i].gpa,
-			.size_bytes = vm->plan.memory[i].size_bytes,
-			.backing = backing(vm),
-			.flags = AXAS_RW | AXAS_EXEC,
-			.populate = vm->config->memory.populate,
-			.lock = vm->config->memory.lock,
-			.fd = -1,
-		};
-
-		snprintf(name, sizeof(name), "ram%zu", i);
-		rc = axas_map(vm->memory, &region, err);
-	}
-	return rc;
-}
-
-static int map_extra(struct axvm *vm, size_t index, struct ax_error *err)
-{
-	const struct axcfg_region *extra = &vm->config->memory.regions[index];
-	bool reserved = extra->map_type == AXAS_MAP_RESERVED;
-	char name[24];
-	struct axas_layout_range range = {
-		.name = "memory.regions",
-		.kind = AXAS_LAYOUT_MEMORY,
-		.gpa = extra->gpa,
-		.size_bytes = extra->size_bytes,
-	};
-	struct axas_region_config region = {
-		.name = name,
-		.gpa = extra->gpa,
-		.size_bytes = extra->size_bytes,
-		.type = (enum axas_map_type)extra->map_type,
-		.backing = reserved ? AXAS_BACKING_FILE : AXAS_BACKING_ANON,
-		.flags = extra->read_only ? AXAS_READ : AXAS_RW,
-		.path = extra->path,
-		.fd = -1,
-	};
-	int rc = axas_layout_add(&vm->plan.layout, &range, err);
-
-	snprintf(name, sizeof(name), "region%zu", index);
-	if (!rc)
-		rc = axas_map(vm->memory, &region, err);
-	return rc ? ax_error_context(err, "memory.regions[%zu]", index) : 0;
-}
-
-int axvm_build_memory(struct axvm *vm, struct ax_error *err)
-{
-	struct axas_mapper mapper;
-	int rc;
-
-	vm->arch->vm_mapper(vm->arch_vm, &mapper);
-	rc = axas_create(vm->plan.gpa_limit, &mapper, &vm->memory, err);
-	if (!rc)
-		rc = map_ram(vm, err);
-	for (size_t i = 0; !rc && i < vm->config->memory.region_count; i++)
-		rc = map_extra(vm, i, err);
 	return rc;
 }
 

@@ -77,10 +77,13 @@ int axvm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err
 
 /* build.c: the steps of axvm_create, in order. */
 int axvm_build_machine(struct axvm *vm, struct ax_error *err);
-int axvm_build_memory(struct axvm *vm, struct ax_error *err);
 int axvm_build_devices(struct axvm *vm, struct ax_error *err);
 int axvm_build_vcpus(struct axvm *vm, struct ax_error *err);
 int axvm_load_images(struct axvm *vm, struct ax_error *err);
+
+/* memory.c: before the machine is made, and when it can be given memory. */
+int axvm_plan_regions(struct axvm *vm, struct ax_error *err);
+int axvm_build_memory(struct axvm *vm, struct ax_error *err);
 
 /* exit.c */
 enum axvcpu_verdict axvm_on_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,

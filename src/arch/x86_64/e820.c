@@ -1,47 +1,67 @@
 /*
- * The memory map the guest is told: RAM of the plan with the holes of a PC cut out. The zero page
- * and PVH's memory map are both written from it.
+ * The memory map the guest is told, made from the plan's layout: RAM with the holes of a PC cut
+ * out, what is reserved, and the device windows. The zero page and PVH's memory map are both
+ * written from it.
  */
 #include "x86.h"
 
-static void add(struct x86_e820_entry *entries, size_t *count, uint64_t gpa, uint64_t end,
-		uint32_t type)
+enum { RAM = 1, RESERVED = 2 };
+
+struct map {
+	struct x86_e820_entry *entries;
+	size_t count;
+};
+
+/* Called in gpa order; what continues an entry of its type becomes part of it. */
+static void add(struct map *map, uint64_t gpa, uint64_t end, uint32_t type)
 {
-	if (*count < X86_E820_MAX && end > gpa) {
-		entries[*count].gpa = gpa;
-		entries[*count].size_bytes = end - gpa;
-		entries[*count].type = type;
-		++*count;
-	}
+	struct x86_e820_entry *last = map->count ? &map->entries[map->count - 1] : NULL;
+
+	if (end <= gpa)
+		return;
+	if (last && last->type == type && last->gpa + last->size_bytes == gpa)
+		last->size_bytes += end - gpa;
+	else if (map->count < X86_E820_MAX)
+		map->entries[map->count++] = (struct x86_e820_entry){gpa, end - gpa, type};
+}
+
+/* Conventional memory; EBDA; nothing said of 0xa0000 (no VGA); BIOS area with our tables, which
+ * the guest must not take for RAM; the rest. */
+static void add_first_ram(struct map *map, uint64_t end)
+{
+	add(map, 0, X86_EBDA_GPA, RAM);
+	add(map, X86_EBDA_GPA, 0xa0000, RESERVED);
+	add(map, X86_ACPI_GPA, X86_HIGH_RAM_GPA, RESERVED);
+	add(map, X86_HIGH_RAM_GPA, end, RAM);
 }
 
 size_t x86_e820(const struct axarch_plan *plan, struct x86_e820_entry entries[X86_E820_MAX])
 {
-	enum { RAM = 1, RESERVED = 2 };
-	bool devices_told = false;
-	size_t count = 0;
+	struct map map = {.entries = entries};
 
-	for (size_t i = 0; i < plan->memory_count; i++) {
-		const uint64_t gpa = plan->memory[i].gpa, end = gpa + plan->memory[i].size_bytes;
-		if (gpa >= X86_HOLE_GPA && !devices_told) {
-			add(entries, &count, X86_DEVICE_GPA, X86_HYPERCALL_GPA + 0x1000, RESERVED);
-			add(entries, &count, X86_IDENTITY_MAP_GPA, X86_TSS_GPA + 0x3000, RESERVED);
-			devices_told = true;
+	for (size_t i = 0; i < plan->layout.count; i++) {
+		const struct axas_layout_range *range = &plan->layout.range[i];
+		const uint64_t gpa = range->gpa, end = gpa + range->size_bytes;
+
+		switch (range->kind) {
+		case AXAS_LAYOUT_MEMORY:
+			if (gpa == 0)
+				add_first_ram(&map, end);
+			else
+				add(&map, gpa, end, RAM);
+			break;
+		case AXAS_LAYOUT_RESERVED:
+		case AXAS_LAYOUT_PASSTHROUGH:
+			add(&map, gpa, end, RESERVED);
+			break;
+		case AXAS_LAYOUT_EMULATED_DEVICE:
+			/* Interrupt controllers are where every PC has them and not listed. */
+			if (gpa >= X86_DEVICE_GPA && gpa <= X86_HYPERCALL_GPA)
+				add(&map, gpa, end, RESERVED);
+			break;
+		case AXAS_LAYOUT_BOOT_DESCRIPTION:
+			break; /* inside RAM, in the areas cut out above */
 		}
-		if (gpa >= X86_HIGH_RAM_GPA) {
-			add(entries, &count, gpa, end, RAM);
-			continue;
-		}
-		/* Conventional memory; EBDA; nothing said of 0xa0000 (no VGA); BIOS area with our
-		 * tables, which the guest must not take for RAM; the rest. */
-		add(entries, &count, gpa, X86_EBDA_GPA, RAM);
-		add(entries, &count, X86_EBDA_GPA, 0xa0000, RESERVED);
-		add(entries, &count, X86_ACPI_GPA, X86_HIGH_RAM_GPA, RESERVED);
-		add(entries, &count, X86_HIGH_RAM_GPA, end, RAM);
 	}
-	if (!devices_told) {
-		add(entries, &count, X86_DEVICE_GPA, X86_HYPERCALL_GPA + 0x1000, RESERVED);
-		add(entries, &count, X86_IDENTITY_MAP_GPA, X86_TSS_GPA + 0x3000, RESERVED);
-	}
-	return count;
+	return map.count;
 }

@@ -96,17 +96,22 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 
+	uint64_t devices_end = X86_DEVICE_GPA;
 	plan.device_gpa = X86_DEVICE_GPA;
 	plan.device_stride = AXAS_PAGE_SIZE;
 	/* Without interrupt controllers there are no lines, so no slots either. */
 	if (config->irq_mode != AXARCH_IRQ_NONE) {
 		plan.device_count = AX_ARRAY_LEN(virtio_lines);
 		memcpy(plan.device_gsi, virtio_lines, sizeof(virtio_lines));
+		devices_end += plan.device_count * plan.device_stride;
 		if (rc == 0)
 			rc = add_range(&plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE,
-				       plan.device_gpa, plan.device_count * plan.device_stride,
-				       err);
+				       plan.device_gpa, devices_end - plan.device_gpa, err);
 	}
+	/* One window up to the hypercall block: what is free in it is not for the guest's use. */
+	if (rc == 0)
+		rc = add_range(&plan, "device-window", AXAS_LAYOUT_RESERVED, devices_end,
+			       X86_HYPERCALL_GPA - devices_end, err);
 	if (rc < 0)
 		return rc;
 	*ret_plan = plan;

@@ -177,6 +177,67 @@ static void e820_is_a_pc(void **state)
 	}
 }
 
+/* Further ranges of the layout are told as what they are, wherever they lie; neighbours merge. */
+static void e820_tells_further_regions(void **state)
+{
+	static const struct axas_layout_range extra[] = {
+		{"file", AXAS_LAYOUT_RESERVED, 0xe0000000, 0x200000, 0},
+		{"hole", AXAS_LAYOUT_MEMORY, 0xc8000000, 0x8000000, 0},
+		{"next", AXAS_LAYOUT_MEMORY, FOUR_GIB + AX_GIB, AX_GIB, 0},
+		{"far", AXAS_LAYOUT_MEMORY, 32 * AX_GIB, 0x1000, 0},
+		{"far file", AXAS_LAYOUT_RESERVED, 32 * AX_GIB + 0x1000, 0x1000, 0},
+		{"device", AXAS_LAYOUT_PASSTHROUGH, 64 * AX_GIB, 0x1000, 0},
+	};
+	static const struct x86_e820_entry expected[] = {
+		{0, 0x9fc00, 1},
+		{0x9fc00, 0x400, 2},
+		{0xe0000, 0x20000, 2},
+		{0x100000, 0xbff00000, 1},
+		{0xc8000000, 0x8000000, 1},
+		{0xd0000000, 0x101000, 2},
+		{0xe0000000, 0x200000, 2},
+		{0xfeffc000, 0x4000, 2},
+		{FOUR_GIB, 2 * AX_GIB, 1},
+		{32 * AX_GIB, 0x1000, 1},
+		{32 * AX_GIB + 0x1000, 0x1000, 2},
+		{64 * AX_GIB, 0x1000, 2},
+	};
+	struct axarch_vm_config config = config_of(4 * AX_GIB, 1);
+	struct x86_e820_entry map[X86_E820_MAX];
+	struct axarch_plan plan;
+	struct ax_error err = {0};
+	(void)state;
+
+	assert_int_equal(x86_plan(&config, &plan, NULL), 0);
+	for (size_t i = 0; i < AX_ARRAY_LEN(extra); i++)
+		if (axas_layout_add(&plan.layout, &extra[i], &err))
+			fail_msg("%s", err.message);
+	assert_int_equal(x86_e820(&plan, map), AX_ARRAY_LEN(expected));
+	for (size_t i = 0; i < AX_ARRAY_LEN(expected); i++) {
+		assert_int_equal(map[i].gpa, expected[i].gpa);
+		assert_int_equal(map[i].size_bytes, expected[i].size_bytes);
+		assert_int_equal(map[i].type, expected[i].type);
+	}
+}
+
+/* Nothing of the guest's own fits between the places for devices, whether they are used or not. */
+static void device_window_is_whole(void **state)
+{
+	struct axarch_vm_config config = config_of(AX_GIB, 1);
+	struct axas_layout_range range = {"mine", AXAS_LAYOUT_MEMORY, 0, 0x1000, 0};
+	(void)state;
+
+	for (int mode = AXARCH_IRQ_EMULATED; mode <= AXARCH_IRQ_NONE; mode++) {
+		struct axarch_plan plan;
+		config.irq_mode = (enum axarch_irq_mode)mode;
+		assert_int_equal(x86_plan(&config, &plan, NULL), 0);
+		for (range.gpa = X86_DEVICE_GPA; range.gpa <= X86_HYPERCALL_GPA;
+		     range.gpa += 0x1000)
+			assert_int_equal(axas_layout_add(&plan.layout, &range, NULL), -EEXIST);
+		assert_int_equal(axas_layout_add(&plan.layout, &range, NULL), 0);
+	}
+}
+
 static void is_ram(void **state)
 {
 	struct axarch_vm_config config = config_of(5 * AX_GIB, 1);
@@ -276,10 +337,16 @@ static void given_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_boundaries), cmocka_unit_test(memory_refused),
-		cmocka_unit_test(lines_are_free),    cmocka_unit_test(invariants),
-		cmocka_unit_test(e820_is_a_pc),      cmocka_unit_test(is_ram),
-		cmocka_unit_test(apic_ids),          cmocka_unit_test(apic_ids_refused),
+		cmocka_unit_test(memory_boundaries),
+		cmocka_unit_test(memory_refused),
+		cmocka_unit_test(lines_are_free),
+		cmocka_unit_test(invariants),
+		cmocka_unit_test(e820_is_a_pc),
+		cmocka_unit_test(e820_tells_further_regions),
+		cmocka_unit_test(device_window_is_whole),
+		cmocka_unit_test(is_ram),
+		cmocka_unit_test(apic_ids),
+		cmocka_unit_test(apic_ids_refused),
 		cmocka_unit_test(given_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
