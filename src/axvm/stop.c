@@ -88,23 +88,43 @@ void axvm_on_power(void *ctx, enum axdev_power_event event)
 	axvm_stop_with(ctx, by_event[event], NULL, NULL);
 }
 
-/* Linux says this on its console whether or not it has a driver for pvpanic. */
+/* What Linux says on its console whether or not it has a driver for pvpanic or the marks. */
+static const struct console_text {
+	const char *text;
+	const char *moment; /* noted in the timeline once */
+	bool is_panic;
+} console_texts[AXVM_CONSOLE_TEXTS] = {
+	{"Linux version ", "kernel's first line on the console", false},
+	{" as init process", "kernel starts init (console)", false},
+	{"Kernel panic - not syncing", "kernel panic (console)", true},
+};
+
+/* None of the texts' first characters occurs again in a way that a restart there would miss:
+ * a mismatch begins anew with the byte that did not fit. */
+static void watch_text(struct axvm *vm, size_t index, uint8_t byte)
+{
+	const struct console_text *watched = &console_texts[index];
+	uint32_t *matched = &vm->text_matched[index];
+
+	if (vm->text_seen[index])
+		return;
+	*matched = byte == (uint8_t)watched->text[*matched] ? *matched + 1
+							    : byte == (uint8_t)watched->text[0];
+	if (watched->text[*matched])
+		return;
+	vm->text_seen[index] = true;
+	axvm_note_moment(vm, "%s", watched->moment);
+	if (watched->is_panic)
+		atomic_store(&vm->panic_seen, true);
+}
+
 void axvm_console_tap(void *ctx, const uint8_t *bytes, size_t count)
 {
-	static const char text[] = "Kernel panic - not syncing";
 	struct axvm *vm = ctx;
 
-	for (size_t i = 0; i < count; i++) {
-		/* 'K' occurs only at the start of the text, so a mismatch restarts there. */
-		if (bytes[i] == (uint8_t)text[vm->panic_match])
-			vm->panic_match++;
-		else
-			vm->panic_match = bytes[i] == (uint8_t)text[0];
-		if (vm->panic_match == sizeof(text) - 1) {
-			vm->panic_match = 0;
-			atomic_store(&vm->panic_seen, true);
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t t = 0; t < AXVM_CONSOLE_TEXTS; t++)
+			watch_text(vm, t, bytes[i]);
 	if (vm->options.console.output_tap)
 		vm->options.console.output_tap(vm->options.console.ctx, bytes, count);
 }

@@ -12,8 +12,9 @@
 
 #include <pthread.h>
 
-#define VM_MAX_MOMENTS 64
-#define VM_MAX_DEVICES 32
+#define VM_MAX_MOMENTS     64
+#define AXVM_CONSOLE_TEXTS 3
+#define VM_MAX_DEVICES     32
 
 enum vm_operation {
 	VM_OP_LOADED,
@@ -58,7 +59,9 @@ struct axvm {
 	pthread_mutex_t stop_lock; /* guards stop_info, between the vCPU that failed and readers */
 	struct axvm_stop_info stop_info;
 	_Atomic bool panic_seen; /* on the console */
-	uint32_t panic_match;    /* how much of the text has passed; I/O thread */
+	/* How much of each watched text has passed, and which have been seen; I/O thread. */
+	uint32_t text_matched[AXVM_CONSOLE_TEXTS];
+	bool text_seen[AXVM_CONSOLE_TEXTS];
 
 	_Atomic uint64_t errors, hardware_failures, timeouts, hypercalls;
 	_Atomic uint64_t start_ns, end_ns;
