@@ -237,7 +237,8 @@ struct ax_thread_config {
 	size_t stack_bytes; /* 0: 256 KiB */
 };
 
-/* Affinity is set before fn runs. All signals but the kick signal are blocked in the thread.
+/* Affinity is set before fn runs. All signals are blocked in the thread but the kick and the fault
+ * signals (SIGBUS ...), which must reach the program's handler.
  * On success the caller owns *ret_thread and ends it with ax_thread_join. */
 int ax_thread_start(const struct ax_thread_config *config, void (*fn)(void *arg), void *arg,
 		    struct ax_thread **ret_thread, struct ax_error *err) AX_MUST_CHECK;

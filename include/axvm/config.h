@@ -132,7 +132,7 @@ int axcfg_builder_json(struct axcfg_builder *builder, const char *name, const ch
  */
 int axcfg_builder_args(struct axcfg_builder *builder, int argc, char *const *argv,
 		       int (*extra)(void *ctx, const char *flag), void *ctx, struct ax_error *err);
-/* One value by key ("memory.size", "disks.0.path"). */
+/* One value by its schema key ("memory.size"); a list option takes one more item. */
 int axcfg_builder_set(struct axcfg_builder *builder, const char *key, const char *value,
 		      struct ax_error *err);
 /* Cross-checks, then freezes. The builder is empty afterwards whatever happens. */
