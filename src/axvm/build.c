@@ -259,8 +259,8 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 			      c->kernel.append ? c->kernel.append : "");
 	if (rc < 0) {
 		*ret_text = NULL;
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-				    "out of memory for the command line");
+		ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory for the command line");
+		return -ENOMEM;
 	}
 	return 0;
 }

@@ -28,8 +28,8 @@ static void sink(void *ctx, enum ax_log_level line_level, const char *layer, con
 		return;
 	if ((size_t)n > sizeof(text) - 4)
 		n = (int)sizeof(text) - 4;
-	strcpy(text + n, end);
-	if (write(STDERR_FILENO, text, (size_t)n + strlen(end)) < 0)
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "%s", end);
+	if (write(STDERR_FILENO, text, (size_t)n) < 0)
 		return; /* nobody reads it: there is nowhere to say so */
 }
 

@@ -86,7 +86,7 @@ static int take_long(struct axcfg_builder *builder, struct words *words, const c
 		     struct ax_error *err)
 {
 	const struct axcfg_option *row;
-	const char *equals = strchr(word, '='), *value;
+	const char *equals = strchr(word, '='), *value = NULL;
 	char flag[64];
 	bool negated = false;
 	int length = equals ? (int)(equals - word) : (int)strlen(word);

@@ -330,8 +330,8 @@ int axcfg_value_append_item(const struct axcfg_option *option, void *base, const
 	}
 	if (rc) {
 		(*count)--;
-		for (const struct axcfg_option *row = option->fields; row->key; row++)
-			axcfg_value_clear(row, item);
+		for (size_t i = 0; option->fields[i].key; i++)
+			axcfg_value_clear(&option->fields[i], item);
 	}
 	return rc;
 }

@@ -61,9 +61,10 @@ static int begin(struct generic_vcpu *vcpu, generic_program_fn *program, void *c
 	char name[24];
 	struct generic_guest *guest = calloc(1, sizeof(*guest));
 
-	if (!guest)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-				    "no memory for a guest program");
+	if (!guest) {
+		ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a guest program");
+		return -ENOMEM;
+	}
 	snprintf(name, sizeof(name), "guest %u", vcpu->index);
 	const struct ax_thread_config config = {.name = name};
 	guest->vcpu = vcpu;

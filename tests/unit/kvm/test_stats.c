@@ -1,4 +1,5 @@
 /* KVM's binary statistics from files we write: the good one, and every way to be malformed. */
+#include <stdio.h>
 #include "fake.h"
 
 #define NAME_SIZE 16u
@@ -39,7 +40,7 @@ static struct image good(void)
 	for (unsigned i = 0; i < COUNT; i++) {
 		image.descs[i].size = i == 2 ? 2 : 1;
 		image.descs[i].offset = i * 8;
-		strcpy(image.descs[i].name, names[i]);
+		snprintf(image.descs[i].name, sizeof(image.descs[i].name), "%s", names[i]);
 	}
 	return image;
 }

@@ -29,7 +29,7 @@ static int image_fd = -1;
 
 static void image_create(off_t bytes)
 {
-	strcpy(image + strlen(image) - 6, "XXXXXX");
+	memcpy(image + strlen(image) - 6, "XXXXXX", 6);
 	image_fd = mkstemp(image);
 	assert_true(image_fd >= 0);
 	assert_int_equal(ftruncate(image_fd, bytes), 0);

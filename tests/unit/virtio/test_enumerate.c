@@ -160,8 +160,8 @@ static void test_direct(void **state)
 						 kind == 2 ? HOLE_GPA : BUF_GPA + 0x100u * i,
 						 kind == 1 ? 0 : 16u + i, flags, next);
 			}
-			for (uint16_t head = 0; head <= (n < 4 ? n : 0); head++)
-				check(head, table, 16);
+			for (unsigned head = 0; head <= (n < 4 ? n : 0u); head++)
+				check((uint16_t)head, table, 16);
 		}
 		print_message("size %u: %llu legal, %llu refused\n", n,
 			      (unsigned long long)accepted, (unsigned long long)refused);

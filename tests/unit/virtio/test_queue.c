@@ -188,7 +188,7 @@ static void test_simple_chain(void **state)
 	assert_int_equal(used_shown(&ring), 0);
 	assert_true(axvq_publish(&vq));
 	assert_false(axvq_publish(&vq));
-	uint32_t id, len;
+	uint32_t id = 0, len = 0;
 	assert_true(take_used(&ring, &id, &len));
 	assert_int_equal(id, 2);
 	assert_int_equal(len, 77);
@@ -458,8 +458,8 @@ static void test_too_many_bytes(void **state)
 		ring_init(&big, &m, 0x20000, 128);
 		s = ring_setup(&big);
 		assert_int_equal(axvq_start(&vq, m.memory, &s, 128, 0, &why), 0);
-		for (uint16_t i = 0; i < count; i++)
-			set_desc(&big, i, big_gpa, (uint32_t)big_bytes,
+		for (unsigned i = 0; i < count; i++)
+			set_desc(&big, (uint16_t)i, big_gpa, (uint32_t)big_bytes,
 				 i + 1u < count ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1));
 		offer(&big, 0);
 		if (count == 64) {
