@@ -193,8 +193,8 @@ void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why)
 
 /*
  * Drain a queue: call `one` until it returns 0 (empty) or less (failed), publish once, take kicks
- * again. At most one queue size of chains per call; when more wait, the queue kicks itself so that
- * other devices of the same loop get their turn.
+ * again. At most one queue size of chains per call, and none begun after 20 ms; when more wait, the
+ * queue kicks itself so that timers, a stop and other devices of the same loop get their turn.
  */
 void axvirtio_serve(struct axvirtio *device, unsigned index,
 		    int (*one)(struct axvirtio *device, unsigned index));

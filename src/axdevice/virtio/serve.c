@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define S_STOPPED (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)
+#define TURN_NS   20000000ULL /* how long one queue may keep the loop from its other events */
 
 static struct axvq *queue_of(struct axvirtio *device, unsigned index)
 {
@@ -200,6 +201,7 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 {
 	struct axvirtio_core *core = device->core;
 	struct axvq *vq = queue_of(device, index);
+	const uint64_t turn_ends_ns = ax_clock_ns() + TURN_NS;
 	uint32_t budget = vq->size;
 
 	axvq_disable_kicks(vq);
@@ -208,7 +210,8 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 
 		while (budget && r > 0) {
 			r = one(device, index);
-			budget -= r > 0;
+			if (r > 0)
+				budget = ax_clock_ns() < turn_ends_ns ? budget - 1 : 0;
 		}
 		axvirtio_publish(device, index);
 		/* A closed gate: kicks stay off, and opening it again looks at every queue. */
