@@ -17,6 +17,7 @@ struct session {
 	struct ax_loop *loop;
 	struct console console;
 	int signal_fd;
+	bool stop_asked; /* by signal or key: ends a VM that would be restarted, too */
 };
 
 static void on_signal(void *ctx, int fd, uint32_t events)
@@ -28,6 +29,7 @@ static void on_signal(void *ctx, int fd, uint32_t events)
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	ax_log(AX_LOG_INFO, "run", "%s: stopping", strsignal((int)info.ssi_signo));
+	session->stop_asked = true;
 	axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
 }
 
@@ -37,8 +39,10 @@ static void on_escape(void *ctx, int fd, uint32_t events)
 	uint64_t count;
 
 	(void)events;
-	if (read(fd, &count, sizeof(count)) == sizeof(count))
-		axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
+	if (read(fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	session->stop_asked = true;
+	axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
 }
 
 static void on_stopped(void *ctx, int fd, uint32_t events)
@@ -102,9 +106,8 @@ static int run_to_end(struct session *session, struct ax_error *err)
 	return rc;
 }
 
-/* One VM, once. Returns the exit status. */
-static int run_once(struct session *session, const struct axcfg *config,
-		    enum axvm_stop_reason *ret_reason)
+/* One VM, once. Returns the exit status; *ret_again when it is to be started anew. */
+static int run_once(struct session *session, const struct axcfg *config, bool *ret_again)
 {
 	struct axvm_stop_info info = {0};
 	struct ax_error err = {0};
@@ -120,6 +123,7 @@ static int run_once(struct session *session, const struct axcfg *config,
 	};
 	int status, rc = axvm_create(config, &options, &session->vm, &err);
 
+	*ret_again = false;
 	if (!rc)
 		rc = run_to_end(session, &err);
 	if (rc) {
@@ -129,9 +133,13 @@ static int run_once(struct session *session, const struct axcfg *config,
 		return report_error(&err);
 	}
 	axvm_get_stop_info(session->vm, &info);
-	*ret_reason = info.reason;
 	status = axvm_stop_exit_status(info.reason, &info.error);
-	if (info.reason != AXVM_STOP_RESET || config->on_reboot != AXCFG_ON_RESTART) {
+	if (info.reason == AXVM_STOP_RESET && config->on_reboot == AXCFG_ON_RESTART) {
+		/* A reset may have come before the user's wish, but that is what counts then. */
+		*ret_again = !session->stop_asked;
+		status = 0;
+	}
+	if (!*ret_again) {
 		console_close(
 			&session->console); /* the terminal is the user's again before we print */
 		if (info.error.kind != AX_ERROR_NONE)
@@ -151,8 +159,8 @@ static int run_once(struct session *session, const struct axcfg *config,
 static int run_config(const struct axcfg *config)
 {
 	struct session session = {.signal_fd = -1};
-	enum axvm_stop_reason reason = AXVM_STOP_NONE;
 	struct ax_error err = {0};
+	bool again;
 	int status, rc = open_signals(&session, &err);
 
 	if (!rc)
@@ -162,10 +170,8 @@ static int run_config(const struct axcfg *config)
 		status = report_error(&err);
 	} else {
 		do
-			status = run_once(&session, config, &reason);
-		while (reason == AXVM_STOP_RESET &&
-		       status == axvm_stop_exit_status(AXVM_STOP_RESET, NULL) &&
-		       config->on_reboot == AXCFG_ON_RESTART);
+			status = run_once(&session, config, &again);
+		while (again);
 		console_close(&session.console);
 	}
 	if (session.signal_fd >= 0)
