@@ -148,12 +148,11 @@ enum {
 };
 /* MPS INTI flags. */
 enum { ACTIVE_HIGH = 1, LEVEL = 3 << 2 };
-enum { LAST_LAPIC_ID = 254 };
 
 static size_t put_cpu(uint8_t *e, uint32_t apic_id)
 {
 	enum { ENABLED = 1 };
-	if (apic_id <= LAST_LAPIC_ID) {
+	if (apic_id <= X86_MAX_XAPIC_ID) {
 		e[0] = MADT_LAPIC;
 		e[1] = 8;
 		e[2] = (uint8_t)apic_id; /* processor _UID */
@@ -188,7 +187,7 @@ static uint64_t add_madt(struct builder *b, const struct x86_boot_info *info)
 	size_t size = HEADER_SIZE + 8 + 12 + 2 * 10 + 6;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const bool small = info->apic_ids[i] <= LAST_LAPIC_ID;
+		const bool small = info->apic_ids[i] <= X86_MAX_XAPIC_ID;
 		size += small ? 8 : 16;
 		has_x2apic_ids |= !small;
 	}

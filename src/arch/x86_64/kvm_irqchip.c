@@ -59,7 +59,7 @@ int x86_vm_create_irqchip(struct axarch_vm *vm, struct ax_error *err)
 				 KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK},
 		};
 		ret = x86_vm_ioctl(vm, KVM_ENABLE_CAP, &cap, "KVM_CAP_X2APIC_API", err);
-	} else if (vm->max_apic_id > 254) {
+	} else if (vm->max_apic_id > X86_MAX_XAPIC_ID) {
 		ret = ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
 				   "APIC id %u needs KVM_CAP_X2APIC_API, which this KVM lacks",
 				   vm->max_apic_id);

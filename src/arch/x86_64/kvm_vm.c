@@ -5,6 +5,7 @@
  */
 #include "kvm_x86.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -75,6 +76,22 @@ static int check_counts(struct axarch_vm *vm, struct ax_error *err)
 	return 0;
 }
 
+/* The model's plan, within what this host's CPUs can address (CPUID 0x80000008). */
+static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+		struct ax_error *err)
+{
+	unsigned eax = 0, ebx, ecx, edx;
+	struct axarch_plan narrowed;
+	int ret = x86_plan(config, &narrowed, err);
+
+	__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx);
+	if (ret == 0)
+		ret = x86_plan_narrow(&narrowed, eax & 0xff, err);
+	if (ret == 0)
+		*ret_plan = narrowed;
+	return ret;
+}
+
 static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
 		       struct ax_error *err)
 {
@@ -90,6 +107,8 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	for (uint32_t i = 0; ret == 0 && i < config->vcpu_count; i++)
 		if (vm->apic_ids[i] > vm->max_apic_id)
 			vm->max_apic_id = vm->apic_ids[i];
+	if (ret == 0)
+		x86_warn_of_large_ids(vm->name, vm->apic_ids, config->vcpu_count);
 	vm->config.hardware_ids = vm->apic_ids;
 	vm->config.kvm_device = NULL; /* opened once; the name need not live */
 	return ret;
@@ -245,7 +264,7 @@ const struct axarch axarch_x86_64 = {
 	.ident = x86_ident,
 	.probe = x86_probe,
 	.facts = x86_facts,
-	.plan = x86_plan,
+	.plan = plan,
 	.vm_create = x86_vm_create,
 	.vm_destroy = x86_vm_destroy,
 	.vm_mapper = x86_vm_mapper,

@@ -77,7 +77,7 @@ static int write_tables(struct axas *memory, const struct x86_boot_info *info,
 	/* An MP table cannot name a bootstrap processor with a large id: an error only where there
 	 * is no ACPI to do it. */
 	if (rc == 0 && info->config->mp_table &&
-	    (info->apic_ids[0] <= X86_MP_LAST_APIC_ID || !info->config->acpi))
+	    (info->apic_ids[0] <= X86_MAX_XAPIC_ID || !info->config->acpi))
 		rc = x86_write_mptable(memory, info, err);
 	return rc;
 }

@@ -64,7 +64,6 @@ uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan);
 int x86_write(struct axas *memory, uint64_t gpa, const void *buf, size_t len, const char *what,
 	      struct ax_error *err);
 
-#define X86_MP_LAST_APIC_ID 254u /* eight bits, one of them "all" */
 /* The descriptors of one mode. */
 int x86_write_gdt(struct axas *memory, enum x86_start_mode mode, struct ax_error *err);
 

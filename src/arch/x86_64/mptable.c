@@ -106,13 +106,13 @@ int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info, str
 {
 	struct table t = {.len = FLOATING_SIZE + HEADER_SIZE};
 
-	if (info->apic_ids[0] > X86_MP_LAST_APIC_ID)
+	if (info->apic_ids[0] > X86_MAX_XAPIC_ID)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 				    "MP table: the bootstrap processor's APIC id %u is above %u",
-				    info->apic_ids[0], X86_MP_LAST_APIC_ID);
+				    info->apic_ids[0], X86_MAX_XAPIC_ID);
 	/* Eight-bit ids: CPUs beyond them exist for ACPI only. */
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++)
-		if (info->apic_ids[i] <= X86_MP_LAST_APIC_ID)
+		if (info->apic_ids[i] <= X86_MAX_XAPIC_ID)
 			add_cpu(&t, info->apic_ids[i], i == 0);
 	memcpy(add(&t, ENTRY_BUS, OTHER_SIZE) + 1, "\0ISA   ", 7);
 	uint8_t *ioapic = add(&t, ENTRY_IOAPIC, OTHER_SIZE);

@@ -114,3 +114,21 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 	}
 	return 0;
 }
+
+/*
+ * Interrupts of an IOAPIC without interrupt remapping reach ids of eight bits, 0xff being all CPUs,
+ * so Linux leaves the others offline. KVM's extended destination ids (KVM_FEATURE_MSI_EXT_DEST_ID)
+ * would lift that, but exist only where the IOAPIC is not in the kernel.
+ */
+void x86_warn_of_large_ids(const char *vm_name, const uint32_t *apic_ids, uint32_t count)
+{
+	uint32_t large = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		large += apic_ids[i] > X86_MAX_XAPIC_ID;
+	if (large)
+		ax_log(AX_LOG_WARN, "x86",
+		       "%s: %u of %u vCPUs have APIC ids above %u, which Linux leaves offline in a "
+		       "machine without interrupt remapping; use at most %u vCPUs, or smaller ids",
+		       vm_name, large, count, X86_MAX_XAPIC_ID, X86_MAX_XAPIC_ID + 1);
+}

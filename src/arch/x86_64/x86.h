@@ -34,9 +34,10 @@
 #define X86_IDENTITY_MAP_GPA 0xfeffc000ULL /* KVM's EPT identity page (Intel) */
 #define X86_TSS_GPA          0xfeffd000ULL /* KVM's three TSS pages */
 #define X86_MIN_MEMORY       (16ULL << 20)
-#define X86_GPA_LIMIT        (1ULL << 46) /* what the plan promises; a host may have fewer bits */
+#define X86_GPA_LIMIT        (1ULL << 46) /* of the model; x86_plan_narrow knows the host's */
 #define X86_MAX_VCPUS        1024u
 #define X86_MAX_APIC_ID      4095u /* KVM_MAX_VCPU_IDS - 1 */
+#define X86_MAX_XAPIC_ID     254u  /* eight bits, 0xff being all CPUs */
 
 /* GSIs of an IOAPIC with 24 pins. */
 #define X86_IOAPIC_PINS 24u
@@ -61,6 +62,9 @@
 
 int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
 	     struct ax_error *err);
+/* Lower plan->gpa_limit to what phys_bits address bits reach (0: not known); refuses a plan whose
+ * RAM would lie beyond. */
+int x86_plan_narrow(struct axarch_plan *plan, unsigned phys_bits, struct ax_error *err);
 
 /* ---- e820 (e820.c) -----------------------------------------------------------------------------
  */
@@ -141,6 +145,8 @@ size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
  * the policy (0..n-1 unless cores or threads are no powers of two and there are several sockets or
  * cores). Refuses duplicates, ids KVM cannot have, and a topology that is not vcpu_count CPUs. */
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err);
+/* A warning in the log when there are ids that a guest will not use (255 and above). */
+void x86_warn_of_large_ids(const char *vm_name, const uint32_t *apic_ids, uint32_t count);
 
 /* ---- start states (start.c)
  * ---------------------------------------------------------------------------- */

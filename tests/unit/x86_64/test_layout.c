@@ -72,6 +72,31 @@ static void memory_refused(void **state)
 	}
 }
 
+static void narrowed_to_the_host(void **state)
+{
+	struct axarch_vm_config config = config_of(64 * AX_GIB, 1);
+	struct axarch_plan plan;
+	struct ax_error err = {0};
+	(void)state;
+
+	assert_int_equal(x86_plan(&config, &plan, NULL), 0);
+	assert_int_equal(x86_plan_narrow(&plan, 0, NULL), 0); /* nobody knows */
+	assert_int_equal(x86_plan_narrow(&plan, 52, NULL), 0);
+	assert_int_equal(plan.gpa_limit, X86_GPA_LIMIT);
+	assert_int_equal(x86_plan_narrow(&plan, 39, NULL), 0);
+	assert_int_equal(plan.gpa_limit, 1ULL << 39); /* further regions keep to it as well */
+
+	/* 64 GiB of RAM end at 65 GiB. */
+	assert_int_equal(x86_plan_narrow(&plan, 36, &err), -ERANGE);
+	assert_error(&err, AX_ERROR_CONFIGURATION, "64G ends at 0x1040000000");
+	assert_error(&err, AX_ERROR_CONFIGURATION, "36 physical address bits");
+	assert_error(&err, AX_ERROR_CONFIGURATION, "up to 63G");
+	assert_int_equal(plan.gpa_limit, 1ULL << 39);
+	config.memory_bytes = 63 * AX_GIB;
+	assert_int_equal(x86_plan(&config, &plan, NULL), 0);
+	assert_int_equal(x86_plan_narrow(&plan, 36, NULL), 0);
+}
+
 static void lines_are_free(void **state)
 {
 	static const uint32_t taken[] = {0, 1, 2, 4, 8, 9, 13};
@@ -334,11 +359,38 @@ static void given_ids(void **state)
 	assert_memory_equal(ids, given, sizeof(given));
 }
 
+static void keep_line(void *ctx, enum ax_log_level level, const char *layer, const char *line)
+{
+	(void)layer;
+	assert_int_equal(level, AX_LOG_WARN);
+	snprintf(ctx, 256, "%s", line);
+}
+
+static void large_ids_are_warned_of(void **state)
+{
+	struct axarch_vm_config config = config_of(AX_GIB, 255);
+	uint32_t ids[X86_MAX_VCPUS];
+	char line[256] = "";
+	(void)state;
+
+	ax_log_set_sink(keep_line, line);
+	assert_int_equal(x86_apic_ids(&config, ids, NULL), 0);
+	x86_warn_of_large_ids("vm1", ids, 255);
+	assert_string_equal(line, "");
+	config.vcpu_count = 258;
+	assert_int_equal(x86_apic_ids(&config, ids, NULL), 0);
+	x86_warn_of_large_ids("vm1", ids, 258);
+	ax_log_set_sink(NULL, NULL);
+	assert_non_null(strstr(line, "vm1: 3 of 258 vCPUs have APIC ids above 254"));
+	assert_non_null(strstr(line, "use at most 255 vCPUs"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_boundaries),
 		cmocka_unit_test(memory_refused),
+		cmocka_unit_test(narrowed_to_the_host),
 		cmocka_unit_test(lines_are_free),
 		cmocka_unit_test(invariants),
 		cmocka_unit_test(e820_is_a_pc),
@@ -348,6 +400,7 @@ int main(void)
 		cmocka_unit_test(apic_ids),
 		cmocka_unit_test(apic_ids_refused),
 		cmocka_unit_test(given_ids),
+		cmocka_unit_test(large_ids_are_warned_of),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
