@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Configuration files: everything that can be wrong with one, dump and check, and which source wins.
+
+json() { # json FILE TEXT
+	printf '%s' "$2" >"$1"
+}
+
+bad() { # bad NAME TEXT WANTED...: both dump and run must refuse it
+	local name=$1 text=$2
+	shift 2
+	json bad.json "$text"
+	check "config/$name" 2 "bad.json" "$@" -- config dump --config bad.json
+	check "config/$name-run" 2 "bad.json" "$@" -- run --config bad.json
+	rm bad.json
+}
+
+bad empty '' "not valid JSON"
+bad truncated '{"name": "x"' "not valid JSON"
+bad trailing '{} tail' "end of file expected"
+bad not-an-object '[1]' "expected an object"
+bad duplicate '{"name": "a", "name": "b"}' "duplicate"
+bad unknown-key '{"memory": {"sise": 1}}' "memory.sise: no such option" "did you mean memory.size?"
+bad unknown-section '{"memroy": {}}' "memroy: no such option"
+bad wrong-type '{"rng": "yes"}' "rng: expected true or false"
+bad number-for-text '{"name": 7}' "name: expected text"
+bad out-of-range '{"cpus": {"count": 0}}' "cpus.count: 0 is out of range" "from 1 to 1024"
+bad huge-number '{"cpus": {"count": 99999999999999999999}}' "too big integer"
+bad fraction '{"cpus": {"count": 1.5}}' "cpus.count"
+bad not-utf8 "$(printf '{"name": "\xff"}')" "not valid JSON"
+bad unknown-choice '{"serial": {"mode": "tcp"}}' "'tcp' is not known" "stdio, file, pty, none"
+bad bad-disk '{"disks": [{"path": "a", "rw": true}]}' "disks[0].rw: no such option"
+
+printf '{"name": "a\0b"}' >nul.json
+check config/nul 2 "nul.json" "not valid JSON" -- run --config nul.json
+head -c 200000 /dev/zero | tr '\0' '[' >deep.json
+check config/deep 2 "deep.json" "not valid JSON" -- run --config deep.json
+truncate -s 3M large.json
+check config/too-large 2 "large.json" "too many for a configuration" -- run --config large.json
+head -c 4096 /dev/urandom >noise.json
+check config/noise 2 "noise.json" "not valid JSON" -- run --config noise.json
+mkdir -p adir
+check config/directory 2 "adir: not a regular file" -- run --config adir
+check config/missing 2 "missing.json: No such file" "axvm config dump" -- run --config missing.json
+check config/missing-value 2 "--config wants a value" -- run --config
+check config/device 2 "/dev/null: not a regular file" -- run --config /dev/null
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	json secret.json '{}'
+	chmod 000 secret.json
+	run_it setpriv --reuid=65534 --regid=65534 --clear-groups "$AXVM" run --config secret.json
+	judge config/no-permission 2 "secret.json: Permission denied"
+	rm -f secret.json
+else
+	skip config/no-permission "needs root and setpriv"
+fi
+
+# Options that do not go together.
+check config/ids-for-other-cpus 2 "cpus.ids has 1 numbers for 2 vCPUs" -- run -c 2 --cpu-ids 1
+check config/same-disk-twice 2 "disks[0] and disks[1] are both a" -- run -d a -d a
+check config/serial-file-without-path 2 "serial.path is not set" "--serial-path" -- \
+	run --serial file
+check config/no-irq-for-linux 2 "without a timer" "--protocol flat" -- run --irq-mode none
+check config/no-irq-for-disks 2 "no interrupt line" -- run --irq-mode none --protocol flat -d a
+check config/seventeen-disks 2 "more than 16" -- run -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 \
+	-d 9 -d 10 -d 11 -d 12 -d 13 -d 14 -d 15 -d 16 -d 17
+
+# A dump is a file that gives the same dump.
+"$AXVM" config dump -k off -c 3 -m 48M -d 'a,,b,ro' --timeout 1500ms --max-exits \
+	18446744073709551615 --cpu-ids 1,5-6 >full.json 2>"$err"
+run_it "$AXVM" config dump --config full.json
+judge config/dump-runs 0
+expect config/dump-round-trip "a dump read back gives another dump" cmp -s "$out" full.json
+run_it "$AXVM" config dump full.json
+expect config/dump-of-a-file "it differs" cmp -s "$out" full.json
+check config/flag-wins 0 '"count": 2' -- config dump --cpus 2 --cpu-ids= --config full.json
+check config/not-utf8-dump 2 "kernel.cmdline" "UTF-8" -- config dump --cmdline $'\xff'
+
+json good.json '{"kernel": {"path": "off"}, "name": "mine"}'
+check config/check 0 "mine: fine" -- config check good.json
+check config/check-options 0 "fine" -- config check --config good.json --memory 32M
+check config/check-no-kernel 2 "no kernel is configured" "--kernel" -- config check
+check config/check-missing-kernel 2 "kernel.path: cannot open gone" -- config check -k gone
+check config/check-missing-disk 2 "disks: cannot open gone" -- config check -k off -d gone
+check config/check-unknown-profile 2 "profile: 'xv9' is not known" -- \
+	config check -k off --profile xv9
+check config/check-unknown-arch 2 "arch: 'vax' is not known" -- config check -k off --arch vax
+check config/check-region-on-ram 1 "memory.regions" -- \
+	config check -k off --region gpa=0x1000,size=4K
+check config/check-too-many-cpus 2 "vCPUs" -- config check -k off --arch generic -c 1000
+check config/neither 2 "neither dump nor check" -- config
+check config/neither-show 2 "'show' is neither" -- config show
