@@ -193,7 +193,7 @@ void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why)
 
 /*
  * Drain a queue: call `one` until it returns 0 (empty) or less (failed), publish once, take kicks
- * again. At most one queue size of chains per call, and none begun after 20 ms; when more wait, the
+ * again. At most one queue size of chains per call, and none begun after 50 ms; when more wait, the
  * queue kicks itself so that timers, a stop and other devices of the same loop get their turn.
  */
 void axvirtio_serve(struct axvirtio *device, unsigned index,

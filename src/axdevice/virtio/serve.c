@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define S_STOPPED (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED)
-#define TURN_NS   20000000ULL /* how long one queue may keep the loop from its other events */
+#define TURN_NS   50000000ULL /* how long one queue may keep the loop from its other events */
 
 static struct axvq *queue_of(struct axvirtio *device, unsigned index)
 {

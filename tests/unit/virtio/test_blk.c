@@ -165,6 +165,24 @@ static void test_bounds(void **state)
 	assert_int_equal(st.st_size, SECTORS * 512); /* nothing made it longer */
 }
 
+/* More than the limits of the device allow together holds the I/O thread for too long. */
+static void test_too_large(void **state)
+{
+	const uint64_t big_gpa = 0x10000000, limit = (QUEUE - 2) * AX_MIB;
+
+	(void)state;
+	blk_down();
+	assert_int_equal(ftruncate(image_fd, (off_t)(2 * limit)), 0); /* sparse */
+	const struct axvirtio_blk_config config = blk_config(false);
+	blk_up(&config, F_FLUSH);
+	map_ram(&m, "big", big_gpa, 2 * limit); /* never touched */
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, big_gpa, (uint32_t)limit + 512), IOERR_);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, big_gpa, (uint32_t)limit + 512), IOERR_);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, big_gpa, (uint32_t)(2 * limit)), IOERR_);
+	assert_int_equal(stats().bytes, 0);
+	assert_int_equal(stats().malformed, 0);
+}
+
 static void test_types(void **state)
 {
 	const uint32_t unknown[] = {2, 3, 5, 7, 9, 10, 11, 13, 15, 0x80000000, 0x80000001, ~0U};
@@ -287,9 +305,9 @@ static void test_most_segments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_config), T(test_integrity),     T(test_merged_framing), T(test_bounds),
-		T(test_types),  T(test_short_headers), T(test_no_status),      T(test_bad_buffers),
-		T(test_batch),  T(test_most_segments),
+		T(test_config),      T(test_integrity), T(test_merged_framing), T(test_bounds),
+		T(test_too_large),   T(test_types),     T(test_short_headers),  T(test_no_status),
+		T(test_bad_buffers), T(test_batch),     T(test_most_segments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
