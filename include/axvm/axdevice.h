@@ -31,7 +31,7 @@ struct axdev_access {
 	enum axdev_space space;
 	uint64_t offset;  /* from the start of the resource that was hit */
 	uint8_t resource; /* which of the device's resources */
-	uint8_t width;    /* bytes: 1, 2, 4, 8 */
+	uint8_t width;    /* bytes: 1, 2, 4, 8; MMIO: 1 to 8, as a page crossing cuts it */
 	bool is_write;
 	uint64_t value; /* in for writes (zero-extended), out for reads */
 };

@@ -80,7 +80,7 @@ struct axvcpu_exit {
 		} hypercall;
 		struct {
 			uint64_t gpa;
-			uint8_t width; /* 1, 2, 4, 8 */
+			uint8_t width; /* 1 to 8: what crosses a page comes in two parts */
 			void *data;
 		} mmio;
 		struct {

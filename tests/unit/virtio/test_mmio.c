@@ -591,7 +591,7 @@ static void test_config_any_access(void **state)
 {
 	(void)state;
 	for (uint64_t offset = 0x100; offset + 8 <= 0x1000; offset++) {
-		for (unsigned width = 1; width <= 8; width *= 2) {
+		for (unsigned width = 1; width <= 8; width++) {
 			uint64_t want = 0, value = 0;
 
 			for (unsigned i = 0; i < width; i++) {
