@@ -17,7 +17,14 @@
 #define PM1_SLP_TYP 0x1c00u
 #define PM1_SLP_EN  0x2000u
 
-#define I8042_RESET   0xfeu
+#define I8042_RESET 0xfeu
+/*
+ * No controller, only its reset command, so status and data read as an empty bus does - but for
+ * "input buffer full" (bit 1): Linux waits for that to clear before it sends the command. The
+ * "output buffer full" (bit 0) that never drains is what makes Linux give a probe up at once; were
+ * it clear, a kernel without ACPI to tell it would wait half a second for an answer.
+ */
+#define I8042_STATUS  0xfdu
 #define RESET_CPU     0x04u /* in the reset register */
 #define PVPANIC_PANIC 0x01u
 
@@ -107,10 +114,9 @@ static enum axdev_result power_access(struct axdev *dev, struct axdev_access *ac
 		event = AXDEV_POWER_OFF;
 		break;
 	case RES_I8042:
-		/* No keyboard: the status is always "ready, nothing to read". */
 		happened = access->is_write && (uint8_t)access->value == I8042_RESET;
 		if (!access->is_write)
-			access->value = 0;
+			access->value = I8042_STATUS;
 		break;
 	case RES_RESET:
 		if (!access->is_write) {
