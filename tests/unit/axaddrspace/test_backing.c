@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define BASE 0x40000000ULL
 
@@ -48,6 +50,23 @@ static void populated_memory_is_there_at_once(void **state)
 	}
 }
 
+/* Bytes that the guest memory files of this process hold, mapped or not. */
+static long long memfd_bytes(void)
+{
+	long long sum = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		char link[32], name[64] = "";
+		struct stat st;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, name, sizeof(name) - 1) > 0 &&
+		    strstr(name, "memfd:axvm-guest-memory") && fstat(fd, &st) == 0)
+			sum += (long long)st.st_blocks * 512;
+	}
+	return sum;
+}
+
 static void unmap_gives_memory_back_at_once(void **state)
 {
 	struct axas *as = new_space(NULL);
@@ -58,10 +77,12 @@ static void unmap_gives_memory_back_at_once(void **state)
 	config.populate = true;
 	map_ok(as, &config);
 	assert_true(status_bytes("RssShmem") >= before + (long long)(15 * AX_MIB));
+	assert_int_equal(memfd_bytes(), 16 * AX_MIB);
 	assert_int_equal(axas_unmap(as, BASE + 4 * AX_MIB, 8 * AX_MIB, NULL), 0);
 	after = status_bytes("RssShmem");
 	assert_true(after >= before + (long long)(7 * AX_MIB));
 	assert_true(after <= before + (long long)(9 * AX_MIB));
+	assert_int_equal(memfd_bytes(), 8 * AX_MIB);
 	axas_destroy(as);
 }
 

@@ -145,6 +145,48 @@ static void counts_are_exact_across_threads(void **state)
 	axas_destroy(as);
 }
 
+/* What one thread writes whole, another never reads in parts. */
+static void *flipper(void *arg)
+{
+	struct shared *s = arg;
+
+	for (uint64_t v = 0; !atomic_load(&s->stop); v = ~v) {
+		axas_write_u64(s->as, FIXED + 8, v);
+		axas_write_u32(s->as, FIXED + 20, (uint32_t)v);
+		axas_write_u16(s->as, FIXED + 30, (uint16_t)v);
+	}
+	return NULL;
+}
+
+static void aligned_integers_are_never_torn(void **state)
+{
+	struct shared s = {0};
+	struct axas_region_config config = region(FIXED, PAGE);
+	uint64_t u64 = 0, broken = 0, seen = 0;
+	uint32_t u32 = 0;
+	uint16_t u16 = 0;
+	pthread_t thread;
+
+	(void)state;
+	s.as = new_space(NULL);
+	map_ok(s.as, &config);
+	assert_int_equal(pthread_create(&thread, NULL, flipper, &s), 0);
+	for (int i = 0; i < 300000 || (!seen && i < 100000000); i++) {
+		axas_read_u64(s.as, FIXED + 8, &u64);
+		axas_read_u32(s.as, FIXED + 20, &u32);
+		axas_read_u16(s.as, FIXED + 30, &u16);
+		seen += u64 == UINT64_MAX;
+		broken += u64 != 0 && u64 != UINT64_MAX;
+		broken += u32 != 0 && u32 != UINT32_MAX;
+		broken += u16 != 0 && u16 != UINT16_MAX;
+	}
+	atomic_store(&s.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(broken, 0);
+	assert_true(seen > 0);
+	axas_destroy(s.as);
+}
+
 struct mapping {
 	struct axas *as;
 	uint64_t gpa;
@@ -196,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(readers_see_whole_states_only),
 		cmocka_unit_test(counts_are_exact_across_threads),
+		cmocka_unit_test(aligned_integers_are_never_torn),
 		cmocka_unit_test(writers_take_turns),
 	};
 
