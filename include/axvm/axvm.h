@@ -147,6 +147,8 @@ int axvm_inject(struct axvm *vm, uint32_t vcpu, const struct axvcpu_irq *irq, st
 	X(irqs_raised, "device interrupts raised")                     \
 	X(irqs_suppressed, "device interrupts the guest did not want") \
 	X(kvm_exits, "all exits, KVM's own count")                     \
+	X(kvm_io_exits, "port accesses, KVM's own count")              \
+	X(kvm_mmio_exits, "MMIO exits, KVM's own count")               \
 	X(kvm_halt_exits, "halts, KVM's own count")
 
 struct axvm_metrics {

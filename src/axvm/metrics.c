@@ -79,6 +79,8 @@ static void gather(const struct axvm *vm, struct axvm_metrics *m)
 	if (start)
 		m->runtime_ns = (end ? end : ax_clock_ns()) - start;
 	(void)vm->arch->vm_stat(vm->arch_vm, "exits", &m->kvm_exits);
+	(void)vm->arch->vm_stat(vm->arch_vm, "io_exits", &m->kvm_io_exits);
+	(void)vm->arch->vm_stat(vm->arch_vm, "mmio_exits", &m->kvm_mmio_exits);
 	(void)vm->arch->vm_stat(vm->arch_vm, "halt_exits", &m->kvm_halt_exits);
 }
 

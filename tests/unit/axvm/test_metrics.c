@@ -54,6 +54,8 @@ static void test_exits_by_kind(void **state)
 	assert_int_equal(m.errors, 0);
 	/* The hypervisor's own count: here it sees no more than we do. */
 	assert_int_equal(m.kvm_exits, 11);
+	assert_int_equal(m.kvm_io_exits, 3);
+	assert_int_equal(m.kvm_mmio_exits, 2);
 	assert_int_equal(m.kvm_halt_exits, 1);
 	check_sum(&m);
 	rig_finish(&rig);
