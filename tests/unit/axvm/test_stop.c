@@ -106,7 +106,7 @@ static void test_limits(void **state)
 	info = play(AXVM_STOP_LIMIT, 13, endless, 2, WORDS("--timeout=50ms"));
 	assert_int_equal(info.error.kind, AX_ERROR_TIMEOUT);
 	/* Shorter than it takes to start the vCPUs. */
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 200; i++)
 		PLAY(AXVM_STOP_LIMIT, 13, WORDS("--timeout=1us", "-c", "3"), STEP_SPIN);
 	/* One that is not reached changes nothing. */
 	PLAY(AXVM_STOP_SYSTEM_DOWN, 0, WORDS("--timeout=1h", "--max-exits=1000"), STEP_OFF);
