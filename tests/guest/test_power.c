@@ -74,7 +74,7 @@ GUEST_TEST(power_button, "power-button")
 	guest_gate(&guest, 0x50, GUEST_CODE_GPA + 16);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 0x18), "the payload does not run");
-	x86_power_button(guest.vm->pm);
+	x86_power_button(axbus_find(guest.vm->bus, "power"));
 	guest_finish(&guest);
 	CHECK(guest.done, "no interrupt came");
 	CHECK_EQ(guest_data(&guest, 8) & 0x100, 0x100);

@@ -38,7 +38,6 @@ struct axarch_vm {
 	struct x86_vcpu **vcpus; /* by index; NULL until created. Not owned. */
 	struct axbus *bus;       /* from platform_attach; NULL before */
 	bool msrs_filtered;
-	struct axdev *pm; /* the PM1 event block, owned by the bus */
 
 	/* From load: where the bootstrap processor starts, and memory for reports. */
 	struct x86_start start;
@@ -119,8 +118,9 @@ int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *plat
 /* PM1 event and control, i8042 reset line, reset register and pvpanic as one device. */
 int x86_power_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		     struct ax_error *err);
-/* Press the power button: the guest gets an SCI if its ACPI driver listens. Any thread. */
-void x86_power_button(struct axdev *pm);
+/* Press the power button of the device "power": the guest gets an SCI if its ACPI driver listens.
+ * Any thread. */
+void x86_power_button(struct axdev *dev);
 
 extern const struct axarch axarch_x86_64;
 

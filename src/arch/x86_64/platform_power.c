@@ -160,9 +160,9 @@ static void power_destroy(struct axdev *dev)
 	free(power);
 }
 
-void x86_power_button(struct axdev *pm)
+void x86_power_button(struct axdev *dev)
 {
-	struct power *power = to_power(pm);
+	struct power *power = to_power(dev);
 
 	pthread_mutex_lock(&power->lock);
 	power->pm1[PM1_STS] |= PM1_PWRBTN;

@@ -1,0 +1,28 @@
+/*
+ * What the platforms of the architectures have in common: the devices that every machine has, at
+ * the addresses of this one, and a list of devices that is attached as a whole or not at all.
+ */
+#ifndef AXVM_ARCH_PLATFORM_H
+#define AXVM_ARCH_PLATFORM_H
+
+#include <axvm/arch.h>
+
+/* Makes one device; bound to an architecture's addresses by a function of its own. */
+typedef int axarch_device_fn(const struct axarch_platform *platform, struct axdev **ret_dev,
+			     struct ax_error *err);
+
+/* Make and attach each in order; NULL entries are passed over. On failure the bus is as before. */
+int axarch_platform_attach(const struct axarch_platform *platform, axarch_device_fn *const *list,
+			   size_t count, struct ax_error *err);
+
+/* The UART "serial0" behind platform->serial. */
+int axarch_create_serial(const struct axarch_platform *platform, uint64_t port, uint32_t gsi,
+			 struct axdev **ret_dev, struct ax_error *err);
+/* The doorbell "hypercall" that calls platform->on_hypercall. */
+int axarch_create_hypercall(const struct axarch_platform *platform, uint64_t gpa,
+			    struct axdev **ret_dev, struct ax_error *err);
+/* The port "mark" of diagnostic codes: each goes to platform->on_mark, a read gives the last. */
+int axarch_create_mark(const struct axarch_platform *platform, uint64_t port,
+		       struct axdev **ret_dev, struct ax_error *err);
+
+#endif
