@@ -80,6 +80,8 @@ static void test_interrupts_and_kicks(void **state)
 	}
 	m = after(&rig);
 	assert_int_equal(m.kicks - before.kicks, 3);
+	/* Injecting into a running vCPU is a kick too; halted, it only wakes. */
+	RIG_UNTIL(axvcpu_state(axvm_vcpu(rig.vm, 0)) == AXVCPU_BLOCKED);
 	assert_int_equal(axvm_inject(rig.vm, 0, &irq, &rig.err), 0);
 	rig_end(&rig);
 	m = after(&rig);
