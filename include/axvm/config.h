@@ -128,7 +128,7 @@ int axcfg_builder_json(struct axcfg_builder *builder, const char *name, const ch
  * Command-line words (argv[0] is skipped). Lists given here replace those of a file. Words that
  * are no options: the first is the kernel, a second is an error. "config" options name files and
  * are read before all other words. Flags of the program itself ("-v") are offered to `extra` (may
- * be NULL), twice each: it returns 0 when it knows the flag, -ENOENT when it does not.
+ * be NULL), once each: it returns 0 when it knows the flag, -ENOENT when it does not.
  */
 int axcfg_builder_args(struct axcfg_builder *builder, int argc, char *const *argv,
 		       int (*extra)(void *ctx, const char *flag), void *ctx, struct ax_error *err);

@@ -81,6 +81,16 @@ static int apply(struct axcfg_builder *builder, struct words *words, const struc
 	return axcfg_value_set(row, builder->config, value, &source, err);
 }
 
+/* A flag of the program's own is offered in the first pass, which ends at one nobody knows. */
+static int program_flag(const char *word, const char *flag,
+			int (*extra)(void *ctx, const char *flag), void *ctx, bool config_pass,
+			struct ax_error *err)
+{
+	if (!config_pass || (extra && !extra(ctx, word)))
+		return 0;
+	return unknown(flag, err);
+}
+
 static int take_long(struct axcfg_builder *builder, struct words *words, const char *word,
 		     int (*extra)(void *ctx, const char *flag), void *ctx, bool config_pass,
 		     struct ax_error *err)
@@ -99,7 +109,7 @@ static int take_long(struct axcfg_builder *builder, struct words *words, const c
 	}
 	row = axcfg_schema_by_flag(flag + 2, &negated);
 	if (!row)
-		return extra && !extra(ctx, word) ? 0 : unknown(flag, err);
+		return program_flag(word, flag, extra, ctx, config_pass, err);
 	if (config_pass) {
 		if (row->type != AXCFG_BOOL)
 			return take_value(words, equals ? equals + 1 : NULL, flag, row->metavar,
@@ -118,7 +128,7 @@ static int take_short(struct axcfg_builder *builder, struct words *words, const 
 	char flag[3] = {'-', word[1]};
 
 	if (!row)
-		return extra && !extra(ctx, word) ? 0 : unknown(word, err);
+		return program_flag(word, word, extra, ctx, config_pass, err);
 	if (config_pass)
 		return take_value(words, attached, flag, row->metavar, &value, err);
 	return apply(builder, words, row, flag, attached, false, err);
