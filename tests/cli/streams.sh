@@ -70,3 +70,11 @@ run_it env AXVM_DEBUG=1 "$AXVM" "${fake[@]}" -k off --profile generic
 judge streams/debug-environment 0 "axvm: info: "
 run_it env AXVM_DEBUG=0 "$AXVM" "${fake[@]}" -k off --profile generic
 expect streams/debug-off "it said something" test ! -s "$err"
+
+# A reader of the log that has stopped does not stop the guest with it.
+mkfifo stuck
+exec 9<>stuck
+dd if=/dev/zero of=stuck bs=4096 count=16 2>/dev/null
+with log-stuck 0 '2>stuck' "$AXVM" "${fake[@]}" -k off --profile generic -v
+exec 9>&-
+rm stuck
