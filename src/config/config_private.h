@@ -24,17 +24,31 @@ const struct axcfg_option *axcfg_schema_field(const struct axcfg_option *list, c
 /* The known key or flag nearest to a mistyped one; NULL when none is near. */
 const char *axcfg_schema_nearest(const char *word, bool flags);
 
+/* Where the option's value stands, and for a list of objects how many there are. */
+static inline void *axcfg_field(const struct axcfg_option *option, void *base)
+{
+	return (char *)base + option->offset;
+}
+
+static inline size_t *axcfg_item_count(const struct axcfg_option *option, void *base)
+{
+	return (size_t *)(void *)((char *)base + option->count_offset);
+}
+
 /* Parse `text` for the option and store it at base + option->offset. Nothing changes on error. */
 int axcfg_value_set(const struct axcfg_option *option, void *base, const char *text,
 		    const struct value_source *source, struct ax_error *err);
-/* "path,ro,serial=x" as a new item of the list. */
-int axcfg_value_append_item(const struct axcfg_option *option, void *base, const char *text,
-			    const struct value_source *source, struct ax_error *err);
-/* A new, default-filled item of the list; NULL with err set when the list is full. */
-void *axcfg_value_new_item(const struct axcfg_option *option, void *base,
-			   const struct value_source *source, struct ax_error *err);
 int axcfg_value_set_defaults(const struct axcfg_option *rows, void *base, struct ax_error *err);
 void axcfg_value_clear(const struct axcfg_option *option, void *base);
+
+/* Lists of objects. "path,ro,serial=x" as a new item: */
+int axcfg_item_append(const struct axcfg_option *option, void *base, const char *text,
+		      const struct value_source *source, struct ax_error *err);
+/* A new, default-filled item; NULL with err set when the list is full. */
+void *axcfg_item_new(const struct axcfg_option *option, void *base,
+		     const struct value_source *source, struct ax_error *err);
+void axcfg_item_remove_last(const struct axcfg_option *option, void *base);
+
 int axcfg_cross_check(const struct axcfg *config, struct ax_error *err);
 
 #endif

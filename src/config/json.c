@@ -95,7 +95,7 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 		int rc = 0;
 
 		if (json_is_string(element)) { /* the command line's short form */
-			rc = axcfg_value_append_item(row, base, json_string_value(element), source,
+			rc = axcfg_item_append(row, base, json_string_value(element), source,
 						     err);
 			if (rc)
 				return rc;
@@ -103,7 +103,7 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 		}
 		if (!json_is_object(element))
 			return wrong_kind(source, "a list of objects: [ { ... } ]", err);
-		item = axcfg_value_new_item(row, base, source, err);
+		item = axcfg_item_new(row, base, source, err);
 		if (!item)
 			return -EINVAL;
 		json_object_foreach(element, key, member)

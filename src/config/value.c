@@ -1,7 +1,7 @@
 /*
  * One value: text in, typed field out. Every source - default, file, command line - comes through
  * axcfg_value_set, so a value is refused with the same words wherever it stood. Nothing is stored
- * before the whole text has been understood.
+ * before the whole text has been understood. Lists of objects are item.c's.
  */
 #include "config_private.h"
 
@@ -12,11 +12,6 @@
 #include <string.h>
 
 #define LIST_FORM "a list of numbers and ranges such as 0,2,4-7"
-
-static void *field(const struct axcfg_option *option, void *base)
-{
-	return (char *)base + option->offset;
-}
 
 static int refuse(const struct value_source *source, const char *text, const char *expected,
 		  struct ax_error *err)
@@ -108,7 +103,7 @@ static int set_number(const struct axcfg_option *option, void *base, const char 
 		return refuse(source, text, expected[option->type], err);
 	rc = check_range(option, v, text, source, err);
 	if (!rc)
-		*(uint64_t *)field(option, base) = v;
+		*(uint64_t *)axcfg_field(option, base) = v;
 	return rc;
 }
 
@@ -122,7 +117,7 @@ static int set_bool(const struct axcfg_option *option, void *base, const char *t
 		bool is_yes = !strcasecmp(text, yes[i]);
 
 		if (is_yes || !strcasecmp(text, no[i])) {
-			*(bool *)field(option, base) = is_yes;
+			*(bool *)axcfg_field(option, base) = is_yes;
 			return 0;
 		}
 	}
@@ -136,7 +131,7 @@ static int set_choice(const struct axcfg_option *option, void *base, const char 
 
 	for (uint32_t i = 0; option->choices[i]; i++) {
 		if (!strcasecmp(text, option->choices[i])) {
-			*(uint32_t *)field(option, base) = i;
+			*(uint32_t *)axcfg_field(option, base) = i;
 			return 0;
 		}
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
@@ -150,7 +145,7 @@ static int set_choice(const struct axcfg_option *option, void *base, const char 
 static int set_string(const struct axcfg_option *option, void *base, const char *text,
 		      const struct value_source *source, struct ax_error *err)
 {
-	char **slot = field(option, base), *copy;
+	char **slot = axcfg_field(option, base), *copy;
 
 	if (option->type == AXCFG_PATH && !*text)
 		return refuse(source, text, "a path", err);
@@ -172,7 +167,7 @@ static int set_string(const struct axcfg_option *option, void *base, const char 
 static int set_uints(const struct axcfg_option *option, void *base, const char *text,
 		     const struct value_source *source, struct ax_error *err)
 {
-	struct axcfg_uint_list *list = field(option, base);
+	struct axcfg_uint_list *list = axcfg_field(option, base);
 	AX_AUTO_FREE uint64_t *values = calloc(AXCFG_MAX_CPUS, sizeof(*values));
 	AX_AUTO_FREE char *copy = strdup(text);
 	size_t count = 0;
@@ -231,7 +226,7 @@ int axcfg_value_set(const struct axcfg_option *option, void *base, const char *t
 	case AXCFG_UINTS:
 		return set_uints(option, base, text, source, err);
 	case AXCFG_OBJECTS:
-		return axcfg_value_append_item(option, base, text, source, err);
+		return axcfg_item_append(option, base, text, source, err);
 	}
 	return ax_error_set(err, AX_ERROR_INTERNAL, EINVAL, "%s: option of no type", source->text);
 }
@@ -253,107 +248,20 @@ int axcfg_value_set_defaults(const struct axcfg_option *list, void *base, struct
 	return 0;
 }
 
-void *axcfg_value_new_item(const struct axcfg_option *option, void *base,
-			   const struct value_source *source, struct ax_error *err)
-{
-	size_t *count = (size_t *)(void *)((char *)base + option->count_offset);
-	void *item = (char *)field(option, base) + *count * option->item_size;
-
-	if (*count >= option->item_max) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, E2BIG, "%s: more than %zu of them",
-			     source->text, option->item_max);
-		return NULL;
-	}
-	memset(item, 0, option->item_size);
-	if (axcfg_value_set_defaults(option->fields, item, err))
-		return NULL;
-	(*count)++;
-	return item;
-}
-
-/* "PATH,ro,serial=x": a first word without '=' is the item's first field; a boolean field may
- * stand alone. A comma in a path is written ",,". */
-int axcfg_value_append_item(const struct axcfg_option *option, void *base, const char *text,
-			    const struct value_source *source, struct ax_error *err)
-{
-	size_t *count = (size_t *)(void *)((char *)base + option->count_offset);
-	AX_AUTO_FREE char *word = malloc(strlen(text) + 1);
-	void *item = word ? axcfg_value_new_item(option, base, source, err) : NULL;
-	const char *p = text;
-	int rc = 0;
-
-	if (!word)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory",
-				    source->text);
-	if (!item)
-		return err ? -err->sys_errno : -EINVAL;
-	for (bool first = true; !rc && (*p || first); first = false) {
-		const struct axcfg_option *row;
-		const char *value;
-		size_t n = 0;
-		char *equals;
-
-		for (; *p && (*p != ',' || p[1] == ','); p++, n++) {
-			word[n] = *p;
-			p += *p == ',';
-		}
-		word[n] = '\0';
-		p += *p == ',';
-		equals = strchr(word, '=');
-		if (equals) {
-			*equals = '\0';
-			value = equals + 1;
-			row = axcfg_schema_field(option, word);
-		} else {
-			row = axcfg_schema_field(option, word);
-			if (row && row->type == AXCFG_BOOL) {
-				value = "true";
-			} else {
-				row = first ? option->fields : NULL;
-				value = word;
-			}
-		}
-		if (!row && equals && first) { /* a path with '=' in it */
-			*equals = '=';
-			row = option->fields;
-			value = word;
-		}
-		if (!row) {
-			ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: '%s' is not known",
-				     source->text, word);
-			rc = ax_error_hint(err,
-					   "the form is %s; a comma in a path is written twice",
-					   option->metavar);
-			break;
-		}
-		rc = axcfg_value_set(row, item, value, source, err);
-	}
-	if (rc) {
-		(*count)--;
-		for (size_t i = 0; option->fields[i].key; i++)
-			axcfg_value_clear(&option->fields[i], item);
-	}
-	return rc;
-}
-
 void axcfg_value_clear(const struct axcfg_option *option, void *base)
 {
 	if (option->type == AXCFG_STRING || option->type == AXCFG_PATH) {
-		char **slot = field(option, base);
+		char **slot = axcfg_field(option, base);
 
 		free(*slot);
 		*slot = NULL;
 	} else if (option->type == AXCFG_UINTS) {
-		struct axcfg_uint_list *list = field(option, base);
+		struct axcfg_uint_list *list = axcfg_field(option, base);
 
 		free(list->values);
 		*list = (struct axcfg_uint_list){0};
 	} else if (option->type == AXCFG_OBJECTS) {
-		size_t *count = (size_t *)(void *)((char *)base + option->count_offset);
-
-		for (; *count; (*count)--)
-			for (const struct axcfg_option *row = option->fields; row->key; row++)
-				axcfg_value_clear(row, (char *)field(option, base) +
-							       (*count - 1) * option->item_size);
+		while (*axcfg_item_count(option, base))
+			axcfg_item_remove_last(option, base);
 	}
 }
