@@ -123,6 +123,10 @@ static void refused_maps_change_nothing(void **state)
 	config = region((1ULL << 39) - PAGE, PAGE);
 	map_ok(as, &config);
 	recorder_agrees(&recorder, as);
+	/* All of it goes, up to the limit. */
+	assert_int_equal(axas_clear(as, NULL), 0);
+	assert_int_equal(axas_total_bytes(as), 0);
+	assert_int_equal(recorder_live(&recorder), 0);
 	axas_destroy(as);
 }
 
