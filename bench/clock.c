@@ -1,7 +1,7 @@
 /*
  * clock RESULT COMMAND...        runs COMMAND, writes the nanoseconds from its exec to its end
- * clock -d MS RESULT COMMAND...  sends it SIGINT after MS milliseconds, writes the nanoseconds from
- *                                the signal to its end
+ * clock -s RESULT COMMAND...     waits for SIGUSR1, sends COMMAND SIGINT then, writes the
+ *                                nanoseconds from that to its end
  *
  * The second number in RESULT is the exit status. Static, so that it runs wherever the monitors do.
  */
@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,7 +30,11 @@ static long long now_ns(void)
 static void become(int start_fd, char **argv)
 {
 	long long start;
+	sigset_t none;
 
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL); /* a shell's background jobs ignore it */
 	start = now_ns();
 	if (write(start_fd, &start, sizeof(start)) == sizeof(start))
@@ -39,20 +45,18 @@ static void become(int start_fd, char **argv)
 
 int main(int argc, char **argv)
 {
-	long delay_ms = 0;
+	bool stop = argc > 3 && !strcmp(argv[1], "-s");
 	long long start, end;
 	int pipe_fds[2], status;
 	const char *result;
 	FILE *out;
+	sigset_t asked;
 	pid_t pid;
 
-	if (argc > 3 && !strcmp(argv[1], "-d")) {
-		delay_ms = strtol(argv[2], NULL, 10);
-		argv += 2;
-		argc -= 2;
-	}
+	if (stop)
+		argv++, argc--;
 	if (argc < 3) {
-		fprintf(stderr, "usage: clock [-d MS] RESULT COMMAND...\n");
+		fprintf(stderr, "usage: clock [-s] RESULT COMMAND...\n");
 		return 64;
 	}
 	result = argv[1];
@@ -60,6 +64,9 @@ int main(int argc, char **argv)
 		perror("clock: pipe");
 		return 1;
 	}
+	sigemptyset(&asked);
+	sigaddset(&asked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &asked, NULL);
 	pid = fork();
 	if (pid < 0) {
 		perror("clock: fork");
@@ -72,11 +79,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "clock: the child did not start\n");
 		return 1;
 	}
-	if (delay_ms) {
-		struct timespec nap = {.tv_sec = delay_ms / 1000,
-				       .tv_nsec = delay_ms % 1000 * 1000000};
+	if (stop) {
+		int number;
 
-		nanosleep(&nap, NULL);
+		sigwait(&asked, &number);
 		start = now_ns();
 		kill(pid, SIGINT);
 	}

@@ -2,7 +2,7 @@
 #   boot.sh PAIRS [KERNEL]...
 # shellcheck shell=sh
 . inside/lib.sh
-pairs=$1
+pairs=$1 limit=15
 shift
 
 # traced WHO: one run; sets entry_us, end_us (both since exec) and total_ns.
@@ -51,7 +51,7 @@ else
 	unit="ms, medians of $pairs pairs"
 fi
 header "boot ($unit; 1 vCPU, $memory)"
-payload
+payload first
 compare payload "the kernel's first instruction"
 for guest; do
 	linux "$guest"

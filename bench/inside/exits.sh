@@ -52,7 +52,7 @@ count qemu
 header "exits to userspace (Linux $1, 1 vCPU; $title)"
 awk -F '\t' '{ n[$2, FILENAME ~ /qemu$/] = $1; all[FILENAME ~ /qemu$/] += $1; seen[$2] = 1 }
 	END {
-		for (cause in seen) printf "%-46s %10d %10d\n", cause, n[cause, 0], n[cause, 1] | "sort -k 4nr -k 1"
+		for (cause in seen) printf "%-58s %10d %10d\n", cause, n[cause, 0], n[cause, 1] | "sort -k 4nr -k 1"
 		close("sort -k 4nr -k 1")
-		printf "%-46s %10d %10d %9s\n", "all", all[0], all[1], all[0] ? sprintf("%.2f", all[1] / all[0]) : "-"
+		printf "%-58s %10d %10d %9s\n", "all", all[0], all[1], all[0] ? sprintf("%.2f", all[1] / all[0]) : "-"
 	}' "$work/axvm" "$work/qemu"

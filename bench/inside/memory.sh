@@ -1,5 +1,5 @@
 # Resident memory of the monitors beyond guest memory; part of bench/memory.
-#   memory.sh SECONDS CPUS...    what the guest gets to start, and its numbers of vCPUs
+#   memory.sh SECONDS CPUS...    time for the guest to start, and as many seconds more as vCPUs
 # shellcheck shell=sh
 . inside/lib.sh
 seconds=$1
@@ -10,7 +10,7 @@ shift
 measure() {
 	vm "$1" exec &
 	pid=$!
-	sleep "$seconds"
+	sleep $((seconds + cpus))
 	kill -0 "$pid" 2>/dev/null || fail "$1 ended early"
 	cp "/proc/$pid/smaps" "$work/smaps"
 	kill -TERM "$pid"
