@@ -91,6 +91,10 @@ void axvm_destroy(struct axvm *vm);
 int axvm_start(struct axvm *vm, struct ax_error *err);
 /* Ask for the end, any thread, returns at once; the first reason wins. */
 void axvm_request_stop(struct axvm *vm, enum axvm_stop_reason reason);
+/* An operation on part of the VM has failed (its memory, bus, a vCPU). An error that requires a
+ * shutdown by its severity stops the VM with reason HOST; any other is counted and logged, and the
+ * VM goes on. The VM's own operations do this by themselves. Any thread. True: it stops. */
+bool axvm_report(struct axvm *vm, const struct ax_error *error);
 /* Readable once a stop has been requested by whomever: for the owner's loop, which then calls
  * axvm_wait. Not to be read or closed by the caller. */
 int axvm_stop_fd(const struct axvm *vm);

@@ -126,6 +126,7 @@ int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *er
 
 int axvm_pause(struct axvm *vm, struct ax_error *err)
 {
+	struct ax_error failure = {0};
 	int rc = axvm_move(vm, VM_OP_PAUSE, err);
 
 	if (rc)
@@ -133,29 +134,38 @@ int axvm_pause(struct axvm *vm, struct ax_error *err)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		axvcpu_request_pause(vm->vcpus[i]);
 	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
-		rc = axvcpu_pause(vm->vcpus[i], err);
+		rc = axvcpu_pause(vm->vcpus[i], &failure);
 	if (!rc)
-		rc = axbus_suspend(vm->bus, err);
+		rc = axbus_suspend(vm->bus, &failure);
 	if (!rc)
 		return axvm_move(vm, VM_OP_PAUSED, err); /* refused when a stop came meanwhile */
-	/* Back to where it was: nothing stays half paused. */
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		(void)axvcpu_resume(vm->vcpus[i], NULL);
-	if (!axvm_move(vm, VM_OP_PAUSED, NULL))
-		(void)axvm_move(vm, VM_OP_RESUME, NULL);
+	/* Back to where it was: nothing stays half paused, unless it cannot go on at all. */
+	if (!axvm_report(vm, &failure)) {
+		for (uint32_t i = 0; i < vm->vcpu_count; i++)
+			(void)axvcpu_resume(vm->vcpus[i], NULL);
+		if (!axvm_move(vm, VM_OP_PAUSED, NULL))
+			(void)axvm_move(vm, VM_OP_RESUME, NULL);
+	}
+	if (err)
+		*err = failure;
 	return rc;
 }
 
 int axvm_resume(struct axvm *vm, struct ax_error *err)
 {
+	struct ax_error failure = {0};
 	int rc = axvm_move(vm, VM_OP_RESUME, err);
 
 	if (rc)
 		return rc;
-	rc = axbus_resume(vm->bus, err);
+	rc = axbus_resume(vm->bus, &failure);
 	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
-		rc = axvcpu_resume(vm->vcpus[i], err);
-	if (rc)
-		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, err);
+		rc = axvcpu_resume(vm->vcpus[i], &failure);
+	if (rc) {
+		/* Whatever its severity: a machine that is half awake is none. */
+		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, &failure);
+		if (err)
+			*err = failure;
+	}
 	return rc;
 }

@@ -72,6 +72,17 @@ void axvm_request_stop(struct axvm *vm, enum axvm_stop_reason reason)
 	axvm_stop_with(vm, reason, NULL, NULL);
 }
 
+bool axvm_report(struct axvm *vm, const struct ax_error *error)
+{
+	if (ax_error_requires_shutdown(error)) {
+		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, error);
+		return true;
+	}
+	atomic_fetch_add(&vm->errors, 1);
+	ax_log(AX_LOG_WARN, "axvm", "%s: %s", vm->config->name, error->message);
+	return false;
+}
+
 int axvm_stop_fd(const struct axvm *vm)
 {
 	return vm->stop_fd;

@@ -160,8 +160,17 @@ struct axarch_vm *axvm_arch_vm(struct axvm *vm)
 
 int axvm_inject(struct axvm *vm, uint32_t vcpu, const struct axvcpu_irq *irq, struct ax_error *err)
 {
+	struct ax_error failure = {0};
+	int rc;
+
 	if (vcpu >= vm->vcpu_count)
 		return ax_error_set(err, AX_ERROR_IRQ_INJECTION, EINVAL, "vCPU %u: the VM has %u",
 				    vcpu, vm->vcpu_count);
-	return axvcpu_inject(vm->vcpus[vcpu], irq, err);
+	rc = axvcpu_inject(vm->vcpus[vcpu], irq, &failure);
+	if (rc) {
+		(void)axvm_report(vm, &failure);
+		if (err)
+			*err = failure;
+	}
+	return rc;
 }
