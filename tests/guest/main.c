@@ -24,7 +24,7 @@
 	X(end_triple_fault) X(end_fail_entry) X(end_efault) \
 	X(power_off) X(power_i8042) X(power_cf9) X(power_pvpanic) X(power_button) X(post) \
 	X(kick_spinning) X(kick_timeout) X(kick_max_exits) X(kick_pause) \
-	X(inject_running) X(inject_halted) X(inject_stopped) X(inject_level) \
+	X(inject_running) X(inject_halted) X(inject_stopped) X(inject_level) X(inject_trigger) \
 	X(inject_without_irqchip) \
 	X(line_irqfd) X(line_level) X(doorbell_port) X(doorbell_mmio) \
 	X(smp_start) X(smp_ids) X(timer_deadline) X(timer_pit) \

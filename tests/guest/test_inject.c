@@ -89,6 +89,31 @@ GUEST_TEST(inject_level, "inject-level")
 	guest_destroy(&guest);
 }
 
+/* The guest's LAPIC says which kind of interrupt it took: +32 is the word of the trigger mode
+ * register that has vectors 0x60 to 0x7f. */
+GUEST_CODE(trigger_code, 64,
+	   "jmp 2f; .balign 16\n1: push %rax; mov $0xfee001b0, %eax; mov (%rax), %eax\n"
+	   "mov %eax, 0x200020; incq 0x200000" GUEST_EOI "pop %rax; iretq\n2:" GUEST_IRQ_SETUP
+	   "sti; movq $1, 0x200008\n"
+	   "3: mov 0x200018, %rax; cmp 0x200000, %rax; jne 3b" GUEST_DONE);
+
+GUEST_TEST(inject_trigger, "inject-trigger")
+{
+	struct guest guest;
+
+	prepare(&guest, trigger_code, trigger_code_end, 2);
+	guest_start(&guest);
+	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
+	guest_inject(&guest, 0x61, AXVCPU_IRQ_EDGE, false);
+	WAIT_FOR(guest_data(&guest, 0) == 1, "the edge did not come");
+	CHECK_EQ(guest_data(&guest, 32), 0);
+	guest_inject(&guest, 0x61, AXVCPU_IRQ_LEVEL, false);
+	guest_finish(&guest);
+	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	CHECK_EQ(guest_data(&guest, 32), 2);
+	guest_destroy(&guest);
+}
+
 /* Without a controller the vector goes straight to the processor, when it can take it. */
 GUEST_CODE(bare_code, 64,
 	   "jmp 2f; .balign 16\n1: incq 0x200000; iretq\n2: lidt 0x310000; movq $1, 0x200008\n"

@@ -33,10 +33,19 @@ GUEST_TEST(mode_32, "mode-32")
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(
-	register_code, 64,
-	"mov $0xbad, %ebx" GUEST_DONE ".balign 64\n"
-	"mov $0x200000, %edi; mov %rax, (%rdi); mov %r15, 8(%rdi); mov %rbx, 16(%rdi)" GUEST_DONE);
+/* Each register by its number goes to the place of that number. */
+GUEST_CODE(register_code, 64,
+	   "mov $0xbad, %ebx" GUEST_DONE ".balign 64\n"
+	   "mov %rax, 0x200000; mov %rcx, 0x200008; mov %rdx, 0x200010; mov %rbx, 0x200018\n"
+	   "mov %rsp, 0x200020; mov %rbp, 0x200028; mov %rsi, 0x200030; mov %rdi, 0x200038\n"
+	   "mov %r8, 0x200040; mov %r9, 0x200048; mov %r10, 0x200050; mov %r11, 0x200058\n"
+	   "mov %r12, 0x200060; mov %r13, 0x200068; mov %r14, 0x200070; mov %r15, 0x200078" //
+	   GUEST_DONE);
+
+static uint64_t register_value(unsigned index)
+{
+	return 0x123456789abcde00 + index;
+}
 
 GUEST_TEST(mode_registers, "mode-registers")
 {
@@ -48,19 +57,18 @@ GUEST_TEST(mode_registers, "mode-registers")
 	guest_load(&guest, register_code, register_code_end);
 	vcpu = guest.vcpu[0];
 	CHECK_OK(axvcpu_set_entry(vcpu, GUEST_CODE_GPA + 64, &guest.err), &guest.err);
-	CHECK_OK(axvcpu_set_gpr(vcpu, 15, 0x123456789abcdef0, &guest.err), &guest.err);
-	CHECK_OK(axvcpu_set_return_value(vcpu, 0xfeed, &guest.err), &guest.err);
+	for (unsigned i = 1; i < 16; i++)
+		CHECK_OK(axvcpu_set_gpr(vcpu, i, register_value(i), &guest.err), &guest.err);
+	CHECK_OK(axvcpu_set_return_value(vcpu, register_value(0), &guest.err), &guest.err);
 	for (unsigned i = 0; i < 16; i++) {
 		CHECK_OK(axvcpu_get_gpr(vcpu, i, &value, &guest.err), &guest.err);
-		if (i == 0 || i == 15)
-			CHECK_EQ(value, i ? 0x123456789abcdef0 : 0xfeed);
+		CHECK_EQ(value, register_value(i));
 	}
 	CHECK_EQ(axvcpu_get_gpr(vcpu, 16, &value, &guest.err), -22);
 	CHECK_EQ(guest.err.kind, AX_ERROR_REGISTER_ACCESS);
 	guest_start(&guest);
 	guest_finish(&guest);
-	CHECK_EQ(guest_data(&guest, 0), 0xfeed);
-	CHECK_EQ(guest_data(&guest, 8), 0x123456789abcdef0);
-	CHECK_EQ(guest_data(&guest, 16), 0);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK_EQ(guest_data(&guest, 8 * i), register_value(i));
 	guest_destroy(&guest);
 }

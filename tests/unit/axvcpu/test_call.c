@@ -88,11 +88,47 @@ static void test_handler_on_its_own_vcpu(void **state)
 	axvcpu_destroy(vcpu);
 }
 
+static _Atomic bool in_handler, leave_handler;
+
+static void linger(struct owner *owner, struct axvcpu *vcpu, struct axvcpu_exit *exit)
+{
+	(void)owner;
+	(void)vcpu;
+	(void)exit;
+	atomic_store(&in_handler, true);
+	while (!atomic_load(&leave_handler))
+		sched_yield();
+}
+
+/* Between two runs but not paused: registers are the thread's own business, whoever asks. */
+static void test_registers_of_a_busy_thread(void **state)
+{
+	static const struct axvcpu_exit exits[] = {{.kind = AXVCPU_EXIT_HYPERCALL}};
+	struct fake fake = {.exits = exits, .exit_count = 1};
+	struct owner owner = {.inside = linger};
+	struct axvcpu *vcpu = fake_started(&fake, &owner, false);
+	struct ax_error err = {0};
+	uint64_t value;
+
+	(void)state;
+	wait_until(atomic_load(&in_handler));
+	assert_int_equal(axvcpu_state(vcpu), AXVCPU_READY);
+	assert_int_equal(axvcpu_set_gpr(vcpu, 1, 2, &err), -EBADFD);
+	assert_int_equal(err.kind, AX_ERROR_INVALID_STATE);
+	assert_non_null(strstr(err.hint, "pause"));
+	assert_int_equal(axvcpu_get_gpr(vcpu, 1, &value, NULL), -EBADFD);
+	assert_int_equal(axvcpu_set_entry(vcpu, 1, NULL), -EBADFD);
+	assert_int_equal(axvcpu_set_return_value(vcpu, 1, NULL), -EBADFD);
+	atomic_store(&leave_handler, true);
+	axvcpu_destroy(vcpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_call),
 		cmocka_unit_test(test_handler_on_its_own_vcpu),
+		cmocka_unit_test(test_registers_of_a_busy_thread),
 	};
 
 	return cmocka_run_group_tests_name("axvcpu-call", tests, NULL, NULL);

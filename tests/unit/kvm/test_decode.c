@@ -145,6 +145,29 @@ static void sysreg_answer(void **state)
 	fixture_destroy(&f);
 }
 
+static int see_hypercall_answer(struct kvm_run *page)
+{
+	assert_int_equal(page->hypercall.ret, 0x778899);
+	page->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+static void hypercall_answer(void **state)
+{
+	struct axvcpu_exit exit = {.kind = AXVCPU_EXIT_NOTHING};
+	struct fixture f;
+
+	(void)state;
+	start(&f, KVM_EXIT_HYPERCALL);
+	assert_int_equal(axkvm_vcpu_run(f.vcpu, &exit, NULL, NULL, &f.err), 0);
+	assert_int_equal(exit.kind, AXVCPU_EXIT_HYPERCALL);
+	exit.hypercall.ret = 0x778899;
+	fake.run = see_hypercall_answer;
+	assert_int_equal(axkvm_vcpu_run(f.vcpu, &exit, NULL, NULL, &f.err), 0);
+	assert_int_equal(exit.kind, AXVCPU_EXIT_HALT);
+	fixture_destroy(&f);
+}
+
 static void system_events(void **state)
 {
 	static const struct {
@@ -346,6 +369,7 @@ int main(void)
 		cmocka_unit_test(mmio),
 		cmocka_unit_test(sysreg),
 		cmocka_unit_test(sysreg_answer),
+		cmocka_unit_test(hypercall_answer),
 		cmocka_unit_test(system_events),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(small_ones),
