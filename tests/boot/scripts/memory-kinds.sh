@@ -30,6 +30,8 @@ refused() {
 }
 
 idle -m 256M
+[ ! -d /sys/kernel/mm/transparent_hugepage ] || grep -q '^VmFlags:.* hg ' "/proc/$pid/smaps" ||
+	die "no memory of the guest is marked for huge pages"
 [ "$(smaps AnonHugePages)" -gt 0 ] || grep -q '\[never\]' /sys/kernel/mm/transparent_hugepage/enabled ||
 	die "no transparent huge page behind the guest"
 stop thp

@@ -155,24 +155,41 @@ uint64_t resident_bytes(void *hva, uint64_t size_bytes)
 	return resident;
 }
 
-long long smaps_bytes(const void *hva, const char *field)
+/* What follows `field` for the mapping that holds hva; false when there is none. */
+static bool smaps_field(const void *hva, const char *field, char *text, size_t text_size)
 {
 	FILE *file = fopen("/proc/self/smaps", "re");
 	char line[512];
-	bool inside = false;
-	long long value = -1;
+	bool inside = false, found = false;
 
 	assert_non_null(file);
-	while (value < 0 && fgets(line, sizeof(line), file)) {
+	while (!found && fgets(line, sizeof(line), file)) {
 		uint64_t start, end;
 		size_t n = strlen(field);
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
 			inside = (uintptr_t)hva >= start && (uintptr_t)hva < end;
-		else if (inside && !strncmp(line, field, n) && line[n] == ':')
-			value = strtoll(line + n + 1, NULL, 10) * 1024;
+		} else if (inside && !strncmp(line, field, n) && line[n] == ':') {
+			snprintf(text, text_size, "%s", line + n + 1);
+			found = true;
+		}
 	}
 	fclose(file);
-	return value;
+	return found;
+}
+
+long long smaps_bytes(const void *hva, const char *field)
+{
+	char text[512];
+
+	return smaps_field(hva, field, text, sizeof(text)) ? strtoll(text, NULL, 10) * 1024 : -1;
+}
+
+bool smaps_flag(const void *hva, const char *flag)
+{
+	char text[512], word[8];
+
+	snprintf(word, sizeof(word), " %s ", flag);
+	return smaps_field(hva, "VmFlags", text, sizeof(text)) && strstr(text, word);
 }
 
 size_t count_mappings(void)

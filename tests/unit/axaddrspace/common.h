@@ -45,6 +45,8 @@ void assert_regions(const struct axas *as, size_t count, const struct axas_regio
 uint64_t resident_bytes(void *hva, uint64_t size_bytes); /* mincore */
 /* A kB field of the mapping that holds hva, in bytes; -1 when there is none. */
 long long smaps_bytes(const void *hva, const char *field);
+/* Whether VmFlags of that mapping has a two-letter flag ("hg": huge pages are wanted). */
+bool smaps_flag(const void *hva, const char *flag);
 size_t count_mappings(void);               /* of this process */
 long long status_bytes(const char *field); /* of /proc/self/status */
 int temp_file(uint64_t size_bytes);        /* an unlinked file; byte i is i * 7 + i / 4096 */

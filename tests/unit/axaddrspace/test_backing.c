@@ -98,6 +98,9 @@ static void thp_is_aligned_and_hinted(void **state)
 	map_ok(as, &config);
 	hva = host_of(as, BASE + 5 * PAGE);
 	assert_int_equal((uintptr_t)hva % (2 * AX_MIB), 5 * PAGE);
+	/* The hint itself shows also where the kernel has huge pages for all or for none. */
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
+		assert_true(smaps_flag(hva, "hg"));
 	assert_int_equal(axas_fill(as, BASE + 5 * PAGE, 1, 16 * AX_MIB), 0);
 	if (smaps_bytes(hva, "THPeligible") <= 0) {
 		axas_destroy(as);
