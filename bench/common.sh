@@ -65,7 +65,7 @@ inside() {
 		(cd "$stage" && WHERE=host sh "inside/$1.sh" "${@:2}")
 		return
 	fi
-	"$root_dir/tools/lab/lab" run "${clock[@]}" --timeout 900 --memory 3G --with qemu --env WHERE=lab \
+	"$root_dir/tools/lab/lab" run "${clock[@]}" --timeout 900 --memory 3G --with qemu --env WHERE=lab --env "CLOCK=${lab_clock:-}" \
 		--add "$stage:/lab/bench" -- "cd /lab/bench && sh inside/$1.sh ${*:2}" |
 		sed -u -e '/^LAB rc=0$/d' -e '/^$/d'
 }

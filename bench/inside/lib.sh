@@ -25,8 +25,7 @@ linux() {
 payload() { kernel=$1.elf initrd='' words=''; }
 
 # vm axvm|qemu|qemu-firmware PREFIX...: runs the guest to its end under PREFIX. Neither monitor has a
-# serial port, a clock or a random number device; both know
-# the same end, port 0x604.
+# serial port or a random number device, and both know the same end, port 0x604.
 vm() {
 	who=$1
 	shift
@@ -62,6 +61,7 @@ clocked() {
 		[ ! -s "$work/clock" ] || break
 		echo "$1: no end after $limit s, try $try of 3" >&2
 		sleep 1
+		! can_trace || echo >"$tracing/trace"
 	done
 	[ -s "$work/clock" ] || fail "$1 did not end"
 	# shellcheck disable=SC2034 # for the callers
