@@ -4,6 +4,7 @@
  */
 #include "config_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ int axcfg_item_append(const struct axcfg_option *option, void *base, const char 
 	bool first = true;
 	int rc = 0;
 
+	assert(option->fields); /* AXCFG_OBJECTS */
 	if (!word)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory",
 				    source->text);

@@ -95,8 +95,7 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 		int rc = 0;
 
 		if (json_is_string(element)) { /* the command line's short form */
-			rc = axcfg_item_append(row, base, json_string_value(element), source,
-						     err);
+			rc = axcfg_item_append(row, base, json_string_value(element), source, err);
 			if (rc)
 				return rc;
 			continue;
