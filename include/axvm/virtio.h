@@ -40,8 +40,8 @@
  * Threads: registers are reached from any vCPU. Everything about rings happens on the loop of
  * axdev_services.io_loop ("I/O thread"), except between a reset and DRIVER_OK, when the I/O thread
  * is kept out and the vCPU that writes the status register does the work. No function here blocks,
- * with one exception: a status write of 0 (and stopping a queue) returns only after the I/O thread
- * has left the device, because a driver may reuse its memory after that write (2.4.2).
+ * with one exception: a status write of 0 or FAILED, stopping a queue and suspending return only
+ * after the I/O thread has left the device, because a driver may reuse its memory then (2.4.2).
  */
 #ifndef AXVM_VIRTIO_H
 #define AXVM_VIRTIO_H
