@@ -39,8 +39,12 @@ static int start_threads(struct axvm *vm, struct ax_error *err)
 				       vm, &timer, err);
 	if (!rc)
 		rc = ax_thread_start(&config, io_thread, vm, &vm->io_thread, err);
-	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
-		rc = axvcpu_start(vm->vcpus[i], false, err);
+	/* The first vCPU last and the others held back: if one thread cannot be had, nothing of the
+	 * guest has run. One that fails by itself meanwhile has reported that. */
+	for (uint32_t i = vm->vcpu_count; !rc && i-- > 0;)
+		rc = axvcpu_start(vm->vcpus[i], i > 0, err);
+	for (uint32_t i = 1; !rc && i < vm->vcpu_count; i++)
+		(void)axvcpu_resume(vm->vcpus[i], NULL);
 	return rc;
 }
 

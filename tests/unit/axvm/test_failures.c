@@ -118,24 +118,33 @@ static void test_failure_while_pausing(void **state)
 /* A vCPU's thread cannot be had: the start fails, those that run already are ended. */
 static void test_start_fails(void **state)
 {
+	static const char *const options[] = {"--cpu-affinity=0,0,9999", "--cpu-affinity=9999,0,0",
+					      "--cpu-affinity=0,9999,0"};
+	struct axvcpu_stats stats;
 	struct axvm_stop_info info;
 	struct holdings before;
 	struct rig rig;
 
 	(void)state;
 	holdings_read(&before);
-	rig_init(&rig, WORDS("-c", "3", "--cpu-affinity=0,0,9999"));
-	assert_int_equal(rig_create(&rig), 0);
-	assert_true(axvm_start(rig.vm, &rig.err) < 0);
-	assert_int_equal(rig.err.kind, AX_ERROR_THREAD);
-	assert_non_null(strstr(rig.err.message, "9999"));
-	assert_int_equal(axvm_state(rig.vm), AXVM_FAILED);
-	axvm_get_stop_info(rig.vm, &info);
-	assert_int_equal(info.reason, AXVM_STOP_HOST);
-	assert_int_equal(info.error.kind, AX_ERROR_THREAD);
-	assert_int_equal(axvm_wait(rig.vm, &rig.err), 0);
-	assert_int_equal(axvm_start(rig.vm, &rig.err), -EBADFD);
-	rig_finish(&rig);
+	for (size_t i = 0; i < AX_ARRAY_LEN(options); i++) {
+		rig_init(&rig, WORDS("-c", "3", options[i]));
+		assert_int_equal(rig_create(&rig), 0);
+		assert_true(axvm_start(rig.vm, &rig.err) < 0);
+		assert_int_equal(rig.err.kind, AX_ERROR_THREAD);
+		assert_non_null(strstr(rig.err.message, "9999"));
+		assert_int_equal(axvm_state(rig.vm), AXVM_FAILED);
+		axvm_get_stop_info(rig.vm, &info);
+		assert_int_equal(info.reason, AXVM_STOP_HOST);
+		assert_int_equal(info.error.kind, AX_ERROR_THREAD);
+		for (uint32_t v = 0; v < 3; v++) {
+			axvcpu_get_stats(axvm_vcpu(rig.vm, v), &stats);
+			assert_int_equal(stats.runs, 0); /* the guest has not begun */
+		}
+		assert_int_equal(axvm_wait(rig.vm, &rig.err), 0);
+		assert_int_equal(axvm_start(rig.vm, &rig.err), -EBADFD);
+		rig_finish(&rig);
+	}
 	holdings_check(&before);
 }
 
