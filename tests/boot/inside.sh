@@ -2,12 +2,32 @@
 # Runs the boot cases where a complete KVM is: on this host, or in the lab. Needs in this directory
 # the binary axvm, the guests (guest/NAME/vmlinuz, initramfs), the disks and the file `cases`.
 # Prints PASS or FAIL per case, with the console's end for a failure.
-#   inside.sh [NAME-PATTERN]    only the cases whose name matches the shell pattern
+#   inside.sh [PATTERN]...    the cases whose name matches one of the shell patterns; default all
+#   inside.sh --list [PATTERN]...    their names
 set -u
 here=$(pwd)
 work=$(mktemp -d)
-pattern=${1:-*}
 failed=0
+list=''
+[ "${1:-}" != --list ] || { list=yes; shift; }
+[ $# -gt 0 ] || set -- '*'
+patterns=$*
+
+# wanted NAME: is it to be run? With --list it is only named.
+wanted() {
+	set -f
+	for pattern in $patterns; do
+		# shellcheck disable=SC2254 # a pattern is wanted
+		case $1 in $pattern)
+			set +f
+			[ -z "$list" ] || { echo "$1"; return 1; }
+			return 0
+			;;
+		esac
+	done
+	set +f
+	return 1
+}
 
 # fresh NAME SOURCE: a private copy of a disk, sparse.
 fresh() { cp "$here/$2" "$work/$1" && echo "$work/$1"; }
@@ -83,8 +103,7 @@ run_case() { # name guest scenarios options status must mustnot
 while IFS='|' read -r name guest scenarios options status must mustnot; do
 	case $name in '' | '#'*) continue ;; esac
 	name=$(echo "$name" | tr -d ' ')
-	# shellcheck disable=SC2254 # a pattern is wanted
-	case $name in $pattern) ;; *) continue ;; esac
+	wanted "$name" || continue
 	guest=$(echo "$guest" | tr -d ' ')
 	if [ ! -e "$(kernel_of "$guest")" ]; then
 		echo "SKIP $name: no guest $guest here"
@@ -97,8 +116,7 @@ done <cases
 
 for script in scripts/*.sh; do
 	name=$(basename "$script" .sh)
-	# shellcheck disable=SC2254
-	case $name in $pattern) ;; *) continue ;; esac
+	wanted "$name" || continue
 	rm -f "$work"/*.img "$work/out"
 	why=$(WORK=$work timeout -s KILL 240 sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}
 	[ -f "$work/out" ] || cp "$work/err" "$work/out"
