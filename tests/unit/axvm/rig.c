@@ -14,8 +14,8 @@
 void rig_init(struct rig *rig, const char *const *words)
 {
 	/* A file in memory stands behind the guest's: one that stays is seen (guest_maps). */
-	static const char *const small[] = {
-		"run", "-m", "16M", "--memory-backing", "anon", "--serial", "none", "--no-rng"};
+	static const char *const small[] = {"run",  "-m",       "16M",  "--memory-backing",
+					    "anon", "--serial", "none", "--no-rng"};
 	const char *argv[48];
 	struct axcfg_builder *builder = NULL;
 	int argc = 0, rc;
