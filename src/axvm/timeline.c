@@ -54,8 +54,9 @@ size_t axvm_timeline(const struct axvm *vm, struct axvm_moment *moments, size_t 
 	for (uint32_t i = 0; i < count; i++)
 		if (atomic_load_explicit(&vm->moment_noted[i], memory_order_acquire))
 			insert(all, n++, &vm->moments[i]);
-	if (vm->vcpu_count)
-		axvcpu_get_stats(vm->vcpus[0], &stats);
+	/* The bootstrap processor's; others come first only where all start by themselves. */
+	for (uint32_t v = 0; v < vm->vcpu_count && !stats.first_entry_ns; v++)
+		axvcpu_get_stats(vm->vcpus[v], &stats);
 	if (stats.first_entry_ns) {
 		/* The vCPU's own note of its first entry takes its place among the others. */
 		const struct axvm_moment first = {.name = "first guest instruction",
