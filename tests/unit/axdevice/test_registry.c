@@ -16,6 +16,7 @@ static void test_numbers(void **state)
 		{"power", 0x40},
 		{"hypercall-doorbell", 0x41},
 		{"virtio-blk", 0xe1},
+		{"virtio-rng", 0xe4},
 	};
 	size_t count = 0;
 
@@ -27,7 +28,6 @@ static void test_numbers(void **state)
 		assert_string_equal(class->name, known[i].name);
 		assert_ptr_equal(axdev_class_by_name(known[i].name), class);
 	}
-	assert_non_null(axdev_class_by_name("virtio-rng"));
 	for (; axdev_class_at(count); count++) {
 		const struct axdev_class *class = axdev_class_at(count);
 

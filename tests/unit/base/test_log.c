@@ -266,10 +266,11 @@ static void many_threads_share_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First, and without a setup: the level of a program that sets none. */
+		cmocka_unit_test_teardown(default_level_is_warn, reset_log),
 		cmocka_unit_test_setup_teardown(without_a_sink_nothing_is_enabled, reset_log,
 						reset_log),
 		cmocka_unit_test_setup_teardown(levels_filter, reset_log, reset_log),
-		cmocka_unit_test_setup_teardown(default_level_is_warn, reset_log, reset_log),
 		cmocka_unit_test_setup_teardown(one_call_is_one_clean_line, reset_log, reset_log),
 		cmocka_unit_test_setup_teardown(a_sink_may_log, reset_log, reset_log),
 		cmocka_unit_test_setup_teardown(sinks_are_replaced_under_fire, reset_log,
