@@ -118,7 +118,7 @@ for script in scripts/*.sh; do
 	name=$(basename "$script" .sh)
 	wanted "$name" || continue
 	rm -f "$work"/*.img "$work/out"
-	why=$(WORK=$work timeout -s KILL 240 sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}
+	why=$(WORK=$work timeout -s KILL 200 sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}
 	[ -f "$work/out" ] || cp "$work/err" "$work/out"
 	verdict "$name" "$(echo "$why" | tail -n 1)"
 done
