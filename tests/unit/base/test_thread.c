@@ -248,8 +248,10 @@ static void a_kick_after_the_end_is_harmless(void **state)
 		struct ax_thread *thread = NULL;
 		_Atomic bool done = false;
 		assert_int_equal(ax_thread_start(&config, set_flag, &done, &thread, NULL), 0);
-		while (!atomic_load(&done))
+		while (!atomic_load(&done)) {
 			ax_thread_kick(thread);
+			usleep(20); /* without a breath it would do nothing but handle signals */
+		}
 		if (round % 10 == 0)
 			usleep(5000); /* surely gone from the kernel */
 		for (int i = 0; i < 10; i++)
