@@ -267,8 +267,12 @@ void ax_thread_kick(struct ax_thread *thread)
 {
 	/* POSIX keeps the id valid until the join: for a thread that has returned this does
 	 * nothing. (gettid + tgkill would not do: the number may belong to another by then.) */
-	/* A real-time signal is refused while the user's queue of signals is full, whoever filled it;
-	 * a kick that is not sent would leave a vCPU in the guest for ever. */
-	while (pthread_kill(thread->pthread, SIGRTMIN + 1) == EAGAIN)
+	/* A real-time signal is refused while the user's queue of signals is full, whoever filled
+	 * it; a kick that is not sent would leave a vCPU in the guest. When our own kicks fill it,
+	 * one is pending already, so there is an end to trying. */
+	for (int tries = 0; tries < 1000; tries++) {
+		if (pthread_kill(thread->pthread, SIGRTMIN + 1) != EAGAIN)
+			return;
 		sched_yield();
+	}
 }

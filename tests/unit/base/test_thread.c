@@ -269,8 +269,10 @@ static void *kick_main(void *arg)
 {
 	struct kicker *kicker = arg;
 
-	while (!atomic_load(&kicker->stop))
+	while (!atomic_load(&kicker->stop)) {
 		ax_thread_kick(kicker->target);
+		usleep(20); /* the target must do more than handle signals */
+	}
 	return NULL;
 }
 
