@@ -33,8 +33,16 @@ package_of() {
 	busybox) echo busybox-static ;;
 	dpkg | dpkg-deb) echo dpkg ;;
 	apt-get | apt-cache) echo apt ;;
+	dpkg-source) echo dpkg-dev ;;
 	xz) echo xz-utils ;;
+	flock) echo util-linux ;;
+	ninja) echo ninja-build ;;
+	readelf) echo binutils ;;
+	*-linux-gnu-gcc) echo "gcc-${1%-gcc}" ;;
+	*-linux-gnu-*) echo "binutils-${1%-*}" ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
+	qemu-system-aarch64) echo qemu-system-arm ;;
+	qemu-system-riscv64) echo qemu-system-misc ;;
 	*) echo "$1" ;;
 	esac
 }
