@@ -69,19 +69,42 @@ take_slot() {
 	done
 }
 
+# watch_heart PID: ends a lab that hangs. The lab's init sends a byte every few seconds, so a lab
+# that says nothing at all does not live; what its CPU was doing goes to standard error.
+watch_heart() {
+	local pid=$1 raw=$SCRATCH/raw
+	while sleep 2 && kill -0 "$pid" 2>/dev/null; do
+		[ -s "$raw" ] || continue
+		[ $(($(date +%s) - $(stat -c %Y "$raw"))) -ge "$silence" ] || continue
+		say "the lab has been silent for $silence s: it hangs"
+		# The monitor answers while the CPU does not.
+		(timeout 2 cat "$SCRATCH/mon.out" | grep -aE '^[RCE]|^GS|lapic|IRR|ISR|LVTT|APR|^irq' >&2) &
+		printf '%s\n' 'info registers' 'info lapic' 'info pic' >"$SCRATCH/mon.in"
+		wait $!
+		kill "$pid"
+	done
+}
+
 # run_once: boots, streams the console, sets rc. Returns 1 when the lab hung or
 # died before the command ended.
 run_once() {
-	local log=$SCRATCH/console fifo=$SCRATCH/fifo status=0 reader
-	rm -f "$fifo"
-	mkfifo "$fifo"
-	sed -u -e 's/\r$//' -e '/^LAB rc=[0-9]*$/,${/^LAB rc=/!d}' <"$fifo" | tee "$log" &
+	local log=$SCRATCH/console fifo=$SCRATCH/fifo status=0 reader watcher=''
+	rm -f "$fifo" "$SCRATCH"/mon.{in,out} "$SCRATCH/raw"
+	mkfifo "$fifo" "$SCRATCH"/mon.{in,out}
+	sed -u -e 's/\x05//g' -e 's/\r$//' -e '/^LAB rc=[0-9]*$/,${/^LAB rc=/!d}' <"$fifo" | tee "$log" &
 	reader=$!
-	timeout --foreground -k 5 "$timeout" "${qemu[@]}" -serial stdio \
+	timeout --foreground -k 5 "$timeout" "${qemu[@]}" \
+		-chardev "stdio,id=con,signal=off,logfile=$SCRATCH/raw" -serial chardev:con \
+		-chardev "pipe,id=mon,path=$SCRATCH/mon" -mon chardev=mon \
 		</dev/null >"$fifo" 2>"$SCRATCH/qemu.err" &
 	qemu_pid=$!
+	if [ "$icount" = no ]; then
+		watch_heart "$qemu_pid" &
+		watcher=$!
+	fi
 	wait "$qemu_pid" || status=$?
 	qemu_pid=''
+	[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
 	wait "$reader" || true
 	[ -z "$log_file" ] || cp "$log" "$log_file"
 	rc=$(sed -n 's/^LAB rc=\([0-9]*\)$/\1/p' "$log" | tail -1)
