@@ -25,6 +25,13 @@ enum axarch_irq_mode {
 	AXARCH_IRQ_NONE,     /* no interrupt controller: payloads that poll */
 };
 
+/* The serial port. */
+enum axarch_uart {
+	AXARCH_UART_AUTO, /* the one that the architecture's kernels know best */
+	AXARCH_UART_16550,
+	AXARCH_UART_PL011, /* aarch64 */
+};
+
 /* What guest CPUs look like; filled from the profile by axvm. */
 struct axarch_cpu_policy {
 	bool mask_paravirt;               /* hide the KVM leaves (bare payloads on partial KVMs) */
@@ -38,9 +45,11 @@ struct axarch_vm_config {
 	const uint32_t *hardware_ids; /* vcpu_count ids the guest reads; NULL: 0, 1, 2 ... */
 	uint64_t memory_bytes;
 	enum axarch_irq_mode irq_mode;
-	bool acpi;       /* describe the machine by ACPI (where the architecture has it) */
-	bool mp_table;   /* x86: also by an MP table, for acpi=off */
-	bool legacy_pit; /* x86: a PIT in KVM */
+	bool acpi;            /* describe the machine by ACPI (where the architecture has it) */
+	bool mp_table;        /* x86: also by an MP table, for acpi=off */
+	bool legacy_pit;      /* x86: a PIT in KVM */
+	uint32_t gic_version; /* aarch64: 2, 3, or 0 for the newest KVM has; else 0 */
+	enum axarch_uart uart;
 	struct axarch_cpu_policy cpu;
 	const char *kvm_device; /* NULL: /dev/kvm */
 };
@@ -62,7 +71,7 @@ struct axarch_plan {
 
 enum axarch_boot_protocol {
 	AXARCH_BOOT_AUTO,
-	AXARCH_BOOT_LINUX64, /* x86: bzImage or ELF by the 64-bit entry */
+	AXARCH_BOOT_LINUX64, /* x86: bzImage or ELF by the 64-bit entry; else Image */
 	AXARCH_BOOT_LINUX32, /* x86: bzImage by the 32-bit protected-mode entry */
 	AXARCH_BOOT_PVH,     /* x86: ELF with the PVH note */
 	AXARCH_BOOT_FLAT,    /* raw bytes at load_gpa, started at entry */
@@ -75,15 +84,22 @@ struct axarch_boot {
 	int initrd_fd; /* -1: none */
 	const char *initrd_name;
 	const char *cmdline; /* complete but for device announcements */
+	/* A device tree to be patched, where others are made up. Architectures without refuse it.
+	 */
+	const char *dtb_name; /* NULL: none */
+	int dtb_fd;
 	enum axarch_boot_protocol protocol;
 	uint64_t load_gpa, entry; /* FLAT only; entry 0 means load_gpa */
 	/* x86 FLAT: 16 real mode, 32 protected, 64 long mode with the low 4 GiB mapped. */
 	unsigned flat_bits;
 };
 
+/* How the guest learns of its devices. */
 enum axarch_announce {
+	AXARCH_ANNOUNCE_AUTO = 0,      /* the way this architecture's kernels take it */
 	AXARCH_ANNOUNCE_TABLES = 0x1,  /* in ACPI / FDT */
 	AXARCH_ANNOUNCE_CMDLINE = 0x2, /* virtio_mmio.device= on the command line */
+	AXARCH_ANNOUNCE_BOTH = 0x3,
 };
 
 /* A device the guest must be told about. */
@@ -96,7 +112,7 @@ struct axarch_device {
 struct axarch_machine {
 	const struct axarch_device *devices;
 	size_t device_count;
-	uint32_t announce; /* enum axarch_announce */
+	enum axarch_announce announce;
 	bool has_serial;
 };
 
@@ -181,7 +197,7 @@ struct axarch {
 };
 enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
 
-/* One explicit array in src/arch/registry.c: an architecture is a directory and one line. */
+/* An architecture is a directory of src/arch and one line in its meson.build. */
 extern const struct axarch axarch_generic;
 const struct axarch *axarch_native(void);              /* this machine's; never NULL */
 const struct axarch *axarch_by_name(const char *name); /* NULL: unknown */

@@ -65,6 +65,8 @@ enum axcfg_announce {
 	AXCFG_ANNOUNCE_CMDLINE,
 	AXCFG_ANNOUNCE_BOTH
 };
+enum axcfg_gic { AXCFG_GIC_AUTO, AXCFG_GIC_2, AXCFG_GIC_3 };
+enum axcfg_uart { AXCFG_UART_AUTO, AXCFG_UART_16550, AXCFG_UART_PL011 };
 enum axcfg_irq_mode { AXCFG_IRQ_EMULATED, AXCFG_IRQ_NONE };
 enum axcfg_on_event { AXCFG_ON_EXIT, AXCFG_ON_RESTART };
 enum axcfg_unclaimed { AXCFG_UNCLAIMED_IGNORE, AXCFG_UNCLAIMED_FAULT };
@@ -78,6 +80,7 @@ struct axcfg {
 	struct {
 		char *path;
 		char *initrd;
+		char *dtb;     /* device tree to patch instead of making one up */
 		char *cmdline; /* replaces the default command line */
 		char *append;  /* goes behind it */
 		uint32_t protocol;
@@ -104,7 +107,7 @@ struct axcfg {
 	} serial;
 	struct {
 		bool acpi, mp_table, pit;
-		uint32_t irq_mode, announce, unclaimed;
+		uint32_t gic, uart, irq_mode, announce, unclaimed;
 	} machine;
 	struct {
 		uint64_t timeout_ns, max_exits;

@@ -40,12 +40,12 @@ int axarch_platform_attach(const struct axarch_platform *platform, axarch_device
 	return rc;
 }
 
-int axarch_create_serial(const struct axarch_platform *platform, uint64_t port, uint32_t gsi,
-			 struct axdev **ret_dev, struct ax_error *err)
+int axarch_create_serial(const struct axarch_platform *platform, enum axdev_space space,
+			 uint64_t base, uint32_t gsi, struct axdev **ret_dev, struct ax_error *err)
 {
 	const struct axdev_uart16550_config config = {
-		.space = AXDEV_PORT,
-		.base = port,
+		.space = space,
+		.base = base,
 		.gsi = gsi,
 		.chr = platform->serial,
 	};
@@ -95,20 +95,20 @@ static void mark_destroy(struct axdev *dev)
 	free(ax_container_of(dev, struct mark, dev));
 }
 
-int axarch_create_mark(const struct axarch_platform *platform, uint64_t port,
-		       struct axdev **ret_dev, struct ax_error *err)
+int axarch_create_mark(const struct axarch_platform *platform, enum axdev_space space,
+		       uint64_t base, uint64_t size, struct axdev **ret_dev, struct ax_error *err)
 {
 	static const struct axdev_ops ops = {.access = mark_access, .destroy = mark_destroy};
 	struct mark *mark = calloc(1, sizeof(*mark));
 
 	if (!mark)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-				    "no memory for the port of diagnostic codes");
+				    "no memory for the register of diagnostic codes");
 	mark->dev = (struct axdev){
 		.ops = &ops,
 		.class_name = "mark",
 		.name = "mark",
-		.resource = {{.space = AXDEV_PORT, .base = port, .size = 1}},
+		.resource = {{.space = space, .base = base, .size = size}},
 		.resource_count = 1,
 	};
 	mark->on_mark = platform->on_mark;

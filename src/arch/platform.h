@@ -15,14 +15,15 @@ typedef int axarch_device_fn(const struct axarch_platform *platform, struct axde
 int axarch_platform_attach(const struct axarch_platform *platform, axarch_device_fn *const *list,
 			   size_t count, struct ax_error *err);
 
-/* The UART "serial0" behind platform->serial. */
-int axarch_create_serial(const struct axarch_platform *platform, uint64_t port, uint32_t gsi,
-			 struct axdev **ret_dev, struct ax_error *err);
+/* The 16550 "serial0" behind platform->serial, its registers a byte apart. */
+int axarch_create_serial(const struct axarch_platform *platform, enum axdev_space space,
+			 uint64_t base, uint32_t gsi, struct axdev **ret_dev, struct ax_error *err);
 /* The doorbell "hypercall" that calls platform->on_hypercall. */
 int axarch_create_hypercall(const struct axarch_platform *platform, uint64_t gpa,
 			    struct axdev **ret_dev, struct ax_error *err);
-/* The port "mark" of diagnostic codes: each goes to platform->on_mark, a read gives the last. */
-int axarch_create_mark(const struct axarch_platform *platform, uint64_t port,
-		       struct axdev **ret_dev, struct ax_error *err);
+/* The register "mark" of diagnostic codes, `size` bytes: each goes to platform->on_mark, a read
+ * gives the last. */
+int axarch_create_mark(const struct axarch_platform *platform, enum axdev_space space,
+		       uint64_t base, uint64_t size, struct axdev **ret_dev, struct ax_error *err);
 
 #endif

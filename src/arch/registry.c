@@ -1,21 +1,17 @@
 /*
- * The explicit list of architectures, and which one is this machine's. An architecture is added by
- * a directory and one line in each of the two places below.
+ * The explicit list of architectures, and which one is this machine's. ARCHITECTURES(X) comes from
+ * the build: each directory named in src/arch/meson.build adds its name when it has a table.
  */
 #include <axvm/arch.h>
 
+#include "architectures.h"
+
 #include <string.h>
 
-#if defined(__x86_64__)
-extern const struct axarch axarch_x86_64;
-#endif
-
-static const struct axarch *const architectures[] = {
-#if defined(__x86_64__)
-	&axarch_x86_64,
-#endif
-	&axarch_generic,
-};
+#define DECLARE(name) extern const struct axarch axarch_##name;
+ARCHITECTURES(DECLARE)
+#define ENTRY(name) &axarch_##name,
+static const struct axarch *const architectures[] = {ARCHITECTURES(ENTRY)};
 
 const struct axarch *axarch_at(size_t index)
 {
@@ -35,5 +31,5 @@ const struct axarch *axarch_native(void)
 	for (size_t i = 0; i < AX_ARRAY_LEN(architectures); i++)
 		if (architectures[i]->ident())
 			return architectures[i];
-	return &axarch_generic;
+	return architectures[AX_ARRAY_LEN(architectures) - 1]; /* the fake */
 }

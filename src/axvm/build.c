@@ -13,6 +13,12 @@
 
 static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_config *ret)
 {
+	static const enum axarch_uart uarts[] = {
+		[AXCFG_UART_AUTO] = AXARCH_UART_AUTO,
+		[AXCFG_UART_16550] = AXARCH_UART_16550,
+		[AXCFG_UART_PL011] = AXARCH_UART_PL011,
+	};
+	static const uint32_t gics[] = {[AXCFG_GIC_AUTO] = 0, [AXCFG_GIC_2] = 2, [AXCFG_GIC_3] = 3};
 	const struct axcfg *c = vm->config;
 
 	for (size_t i = 0; i < c->cpus.ids.count; i++)
@@ -27,6 +33,8 @@ static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_c
 		.acpi = c->machine.acpi,
 		.mp_table = c->machine.mp_table,
 		.legacy_pit = c->machine.pit,
+		.gic_version = gics[c->machine.gic],
+		.uart = uarts[c->machine.uart],
 		.kvm_device = c->kvm_device,
 		/* A bare payload asks for nothing paravirtual. */
 		.cpu.mask_paravirt = c->kernel.protocol == AXCFG_PROTOCOL_FLAT,
@@ -265,35 +273,6 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 	return 0;
 }
 
-/* A word of its own, or the start of one with '='. */
-static bool has_word(const char *cmdline, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *at = strstr(cmdline, word); at; at = strstr(at + 1, word))
-		if ((at == cmdline || at[-1] == ' ') && (!at[n] || at[n] == ' '))
-			return true;
-	return false;
-}
-
-static uint32_t announce(const struct axvm *vm, const char *cmdline)
-{
-	bool tables = vm->config->machine.acpi && !has_word(cmdline, "acpi=off");
-
-	switch ((enum axcfg_announce)vm->config->machine.announce) {
-	case AXCFG_ANNOUNCE_TABLES:
-		return AXARCH_ANNOUNCE_TABLES;
-	case AXCFG_ANNOUNCE_CMDLINE:
-		return AXARCH_ANNOUNCE_CMDLINE;
-	case AXCFG_ANNOUNCE_BOTH:
-		return AXARCH_ANNOUNCE_TABLES | AXARCH_ANNOUNCE_CMDLINE;
-	case AXCFG_ANNOUNCE_AUTO:
-		break;
-	}
-	/* A kernel that learns of a device twice complains about the second time (ADR 0004). */
-	return tables ? AXARCH_ANNOUNCE_TABLES : AXARCH_ANNOUNCE_CMDLINE;
-}
-
 int axvm_load_images(struct axvm *vm, struct ax_error *err)
 {
 	static const enum axarch_boot_protocol protocols[] = {
@@ -303,13 +282,21 @@ int axvm_load_images(struct axvm *vm, struct ax_error *err)
 		[AXCFG_PROTOCOL_PVH] = AXARCH_BOOT_PVH,
 		[AXCFG_PROTOCOL_FLAT] = AXARCH_BOOT_FLAT,
 	};
+	static const enum axarch_announce announces[] = {
+		[AXCFG_ANNOUNCE_AUTO] = AXARCH_ANNOUNCE_AUTO,
+		[AXCFG_ANNOUNCE_TABLES] = AXARCH_ANNOUNCE_TABLES,
+		[AXCFG_ANNOUNCE_CMDLINE] = AXARCH_ANNOUNCE_CMDLINE,
+		[AXCFG_ANNOUNCE_BOTH] = AXARCH_ANNOUNCE_BOTH,
+	};
 	const struct axcfg *c = vm->config;
 	AX_AUTO_CLOSE int kernel_fd = -1;
 	AX_AUTO_CLOSE int initrd_fd = -1;
+	AX_AUTO_CLOSE int dtb_fd = -1;
 	AX_AUTO_FREE char *cmdline = NULL;
 	struct axarch_boot boot = {
 		.kernel_name = c->kernel.path,
 		.initrd_name = c->kernel.initrd,
+		.dtb_name = c->kernel.dtb,
 		.protocol = protocols[c->kernel.protocol],
 		.load_gpa = c->kernel.load_gpa,
 		.entry = c->kernel.entry,
@@ -317,19 +304,22 @@ int axvm_load_images(struct axvm *vm, struct ax_error *err)
 	};
 	struct axarch_machine machine = {.devices = vm->devices,
 					 .device_count = vm->device_count,
+					 .announce = announces[c->machine.announce],
 					 .has_serial = vm->console != NULL};
 	int rc = open_image("kernel", c->kernel.path, &kernel_fd, err);
 
 	if (!rc)
 		rc = open_image("initrd", c->kernel.initrd, &initrd_fd, err);
 	if (!rc)
+		rc = open_image("dtb", c->kernel.dtb, &dtb_fd, err);
+	if (!rc)
 		rc = build_cmdline(vm, &cmdline, err);
 	if (rc)
 		return rc;
 	boot.kernel_fd = kernel_fd;
 	boot.initrd_fd = initrd_fd;
+	boot.dtb_fd = dtb_fd;
 	boot.cmdline = cmdline;
-	machine.announce = announce(vm, cmdline);
 	rc = vm->arch->load(vm->arch_vm, vm->memory, &boot, &machine, err);
 	for (uint32_t i = 0; !rc && i < vm->vcpu_count; i++)
 		rc = axvcpu_setup(vm->vcpus[i], err);

@@ -5,6 +5,7 @@
 #include "vm_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -22,9 +23,13 @@ static int choose_arch(struct axvm *vm, struct ax_error *err)
 		vm->arch = axarch_by_name(name);
 	if (vm->arch)
 		return 0;
+	char known[128] = "";
+
+	for (size_t i = 0, at = 0; axarch_at(i) && at < sizeof(known); i++)
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i ? ", " : "",
+				       axarch_at(i)->name);
 	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "arch: '%s' is not known", name);
-	return ax_error_hint(err, "this build has %s and %s", axarch_native()->name,
-			     axarch_generic.name);
+	return ax_error_hint(err, "this build has %s", known);
 }
 
 static int choose_profile(struct axvm *vm, struct ax_error *err)

@@ -14,6 +14,8 @@ static const char *const serial_modes[] = {"stdio", "file", "pty", "none", NULL}
 static const char *const backings[] = {"auto", "anon", "thp", "hugetlb-2M", "hugetlb-1G", NULL};
 static const char *const protocols[] = {"auto", "linux64", "linux32", "pvh", "flat", NULL};
 static const char *const announces[] = {"auto", "tables", "cmdline", "both", NULL};
+static const char *const gics[] = {"auto", "2", "3", NULL};
+static const char *const uarts[] = {"auto", "16550", "pl011", NULL};
 static const char *const irq_modes[] = {"emulated", "none", NULL};
 static const char *const on_events[] = {"exit", "restart", NULL};
 static const char *const unclaimed[] = {"ignore", "fault", NULL};
@@ -51,6 +53,8 @@ static const struct axcfg_option rows[] = {
 	 .group = "Boot", .metavar = "PATH", .help = "kernel: bzImage, ELF vmlinux or flat image"},
 	{"kernel.initrd", "initrd", .short_flag = 'i', .type = AXCFG_PATH, AT(kernel.initrd),
 	 .group = "Boot", .metavar = "PATH", .help = "initial ramdisk"},
+	{"kernel.dtb", "dtb", .type = AXCFG_PATH, AT(kernel.dtb), .group = "Boot",
+	 .metavar = "PATH", .help = "device tree to start from (aarch64, riscv64)"},
 	{"kernel.cmdline", "cmdline", .type = AXCFG_STRING, AT(kernel.cmdline), .group = "Boot",
 	 .metavar = "TEXT", .help = "kernel command line instead of the default one"},
 	{"kernel.append", "append", .type = AXCFG_STRING, AT(kernel.append), .group = "Boot",
@@ -113,6 +117,12 @@ static const struct axcfg_option rows[] = {
 	 .help = "describe it by an MP table as well (for acpi=off)"},
 	{"machine.pit", "pit", .type = AXCFG_BOOL, AT(machine.pit), .group = "Machine",
 	 .default_text = "true", .help = "offer a PIT timer"},
+	{"machine.gic", "gic", .type = AXCFG_CHOICE, AT(machine.gic), .group = "Machine",
+	 .default_text = "auto", .choices = gics, .metavar = "VERSION",
+	 .help = "interrupt controller of an aarch64 machine"},
+	{"machine.uart", "uart", .type = AXCFG_CHOICE, AT(machine.uart), .group = "Machine",
+	 .default_text = "auto", .choices = uarts, .metavar = "KIND",
+	 .help = "serial port: 16550, or pl011 on aarch64"},
 	{"machine.irq_mode", "irq-mode", .type = AXCFG_CHOICE, AT(machine.irq_mode),
 	 .group = "Machine", .default_text = "emulated", .choices = irq_modes, .metavar = "MODE",
 	 .help = "interrupt controllers"},

@@ -139,10 +139,10 @@ static void check_started(const struct axarch_boot *boot, const struct x86_start
 	uint32_t gpa = 0, size = 0;
 
 	if (boot->protocol == AXARCH_BOOT_FLAT) {
-		MUST(x86_plan_is_ram(&plan, start->rip + ((uint64_t)start->real_cs << 4), 1));
+		MUST(axarch_plan_is_ram(&plan, start->rip + ((uint64_t)start->real_cs << 4), 1));
 		return;
 	}
-	MUST(x86_plan_is_ram(&plan, start->rip, 1) && start->rip >= X86_HIGH_RAM_GPA);
+	MUST(axarch_plan_is_ram(&plan, start->rip, 1) && start->rip >= X86_HIGH_RAM_GPA);
 	if (!initrd_size)
 		return;
 	if (start->rbx) {
@@ -153,7 +153,7 @@ static void check_started(const struct axarch_boot *boot, const struct x86_start
 		MUST(axas_read_u32(memory, X86_ZERO_PAGE_GPA + 0x21c, &size) == 0);
 	}
 	MUST(size == initrd_size && gpa % 4096 == 0 && gpa >= X86_HIGH_RAM_GPA);
-	MUST(x86_plan_is_ram(&plan, gpa, size));
+	MUST(axarch_plan_is_ram(&plan, gpa, size));
 	MUST(apart(gpa, size, start->rip, 1));
 }
 

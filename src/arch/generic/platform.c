@@ -27,8 +27,8 @@ static int power_create(const struct axarch_platform *platform, struct axdev **r
 static int serial_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			 struct ax_error *err)
 {
-	return axarch_create_serial(platform, GENERIC_SERIAL_PORT, GENERIC_SERIAL_GSI, ret_dev,
-				    err);
+	return axarch_create_serial(platform, AXDEV_PORT, GENERIC_SERIAL_PORT, GENERIC_SERIAL_GSI,
+				    ret_dev, err);
 }
 
 static int hypercall_create(const struct axarch_platform *platform, struct axdev **ret_dev,
@@ -40,7 +40,7 @@ static int hypercall_create(const struct axarch_platform *platform, struct axdev
 static int mark_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		       struct ax_error *err)
 {
-	return axarch_create_mark(platform, GENERIC_MARK_PORT, ret_dev, err);
+	return axarch_create_mark(platform, AXDEV_PORT, GENERIC_MARK_PORT, 1, ret_dev, err);
 }
 
 int generic_platform_attach(struct axarch_vm *vm, const struct axarch_platform *platform,

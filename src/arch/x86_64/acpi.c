@@ -273,7 +273,7 @@ int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64
 				    info->config->vcpu_count, info->machine->device_count,
 				    X86_ACPI_SIZE >> 10, X86_ACPI_GPA);
 	fill_rsdp(rsdp, xsdt);
-	rc = x86_write(memory, X86_ACPI_GPA, image, X86_ACPI_SIZE, "ACPI tables", err);
+	rc = axarch_write(memory, X86_ACPI_GPA, image, X86_ACPI_SIZE, "ACPI tables", err);
 	if (rc < 0)
 		return rc;
 	*ret_rsdp_gpa = rsdp_gpa;

@@ -46,39 +46,40 @@ struct setup {
 	unsigned xloadflags;
 };
 
-static int check_header(const struct x86_image *image, struct setup *s, struct ax_error *err)
+static int check_header(const struct axarch_image *image, struct setup *s, struct ax_error *err)
 {
 	const uint8_t *b = s->bytes;
 	int rc;
 
-	rc = x86_image_read(image, 0, s->bytes, sizeof(s->bytes), "the setup header", err);
+	rc = axarch_image_read(image, 0, s->bytes, sizeof(s->bytes), "the setup header", err);
 	if (rc < 0)
 		return rc;
 	if (x86_get16(b, BOOT_FLAG) != 0xaa55)
-		return x86_image_error(image, err, "boot_flag at 0x1fe is 0x%04x, expected 0xaa55",
-				       x86_get16(b, BOOT_FLAG));
+		return axarch_image_error(image, err,
+					  "boot_flag at 0x1fe is 0x%04x, expected 0xaa55",
+					  x86_get16(b, BOOT_FLAG));
 	if (memcmp(b + HEADER, "HdrS", 4) != 0)
-		return x86_image_error(image, err,
-				       "magic at 0x202 is 0x%08x, expected \"HdrS\" (0x53726448)",
-				       x86_get32(b, HEADER));
+		return axarch_image_error(
+			image, err, "magic at 0x202 is 0x%08x, expected \"HdrS\" (0x53726448)",
+			x86_get32(b, HEADER));
 	s->version = x86_get16(b, VERSION);
 	if (s->version < VERSION_MIN)
-		return x86_image_error(image, err,
-				       "boot protocol version is %u.%02u, expected 2.06 or newer",
-				       s->version >> 8, s->version & 0xff);
+		return axarch_image_error(
+			image, err, "boot protocol version is %u.%02u, expected 2.06 or newer",
+			s->version >> 8, s->version & 0xff);
 	if (!(b[LOADFLAGS] & LOADED_HIGH))
-		return x86_image_error(
+		return axarch_image_error(
 			image, err,
 			"loadflags 0x%02x lack LOADED_HIGH: a zImage, expected a bzImage",
 			b[LOADFLAGS]);
 	/* The header ends where its jump instruction goes; what follows is code. */
 	const unsigned end = HEADER + b[JUMP + 1];
 	if (end > X86_SETUP_HEADER_END || end < CMDLINE_SIZE + 4)
-		return x86_image_error(image, err,
-				       "the setup header ends at 0x%x, expected 0x%x to 0x%x", end,
-				       CMDLINE_SIZE + 4, X86_SETUP_HEADER_END);
+		return axarch_image_error(image, err,
+					  "the setup header ends at 0x%x, expected 0x%x to 0x%x",
+					  end, CMDLINE_SIZE + 4, X86_SETUP_HEADER_END);
 	if (s->version >= VERSION_INIT_SIZE && end < INIT_SIZE + 4)
-		return x86_image_error(
+		return axarch_image_error(
 			image, err,
 			"the setup header ends at 0x%x, version %u.%02u has one to 0x%x", end,
 			s->version >> 8, s->version & 0xff, INIT_SIZE + 4);
@@ -88,7 +89,7 @@ static int check_header(const struct x86_image *image, struct setup *s, struct a
 	return 0;
 }
 
-static int check_size(const struct x86_image *image, struct setup *s, struct ax_error *err)
+static int check_size(const struct axarch_image *image, struct setup *s, struct ax_error *err)
 {
 	const uint8_t *b = s->bytes;
 	/* "If this field contains 0, the real value is 4." */
@@ -97,19 +98,19 @@ static int check_size(const struct x86_image *image, struct setup *s, struct ax_
 
 	s->kernel_offset = (sects + 1) * 512ULL;
 	if (s->kernel_offset >= image->size_bytes)
-		return x86_image_error(image, err,
-				       "setup_sects %u puts the kernel at offset %llu, the file "
-				       "ends at %llu",
-				       sects, (unsigned long long)s->kernel_offset,
-				       (unsigned long long)image->size_bytes);
+		return axarch_image_error(image, err,
+					  "setup_sects %u puts the kernel at offset %llu, the file "
+					  "ends at %llu",
+					  sects, (unsigned long long)s->kernel_offset,
+					  (unsigned long long)image->size_bytes);
 	s->kernel_size = image->size_bytes - s->kernel_offset;
 	/* syssize counts paragraphs of 16 bytes, the last of which may be short. */
 	if (said == 0 || s->kernel_size + 15 < said)
-		return x86_image_error(image, err,
-				       "is cut short: syssize says %llu bytes of kernel, the file "
-				       "has %llu",
-				       (unsigned long long)said,
-				       (unsigned long long)s->kernel_size);
+		return axarch_image_error(
+			image, err,
+			"is cut short: syssize says %llu bytes of kernel, the file "
+			"has %llu",
+			(unsigned long long)said, (unsigned long long)s->kernel_size);
 	/* What follows is no kernel (a signature); some builds round syssize down. */
 	if (s->kernel_size > said + 16)
 		s->kernel_size = said + 16;
@@ -117,12 +118,12 @@ static int check_size(const struct x86_image *image, struct setup *s, struct ax_
 		const uint64_t offset = x86_get32(b, PAYLOAD_OFFSET);
 		const uint64_t length = x86_get32(b, PAYLOAD_LENGTH);
 		if (offset + length > s->kernel_size)
-			return x86_image_error(image, err,
-					       "the payload at 0x%llx + 0x%llx runs past the "
-					       "kernel's 0x%llx bytes",
-					       (unsigned long long)offset,
-					       (unsigned long long)length,
-					       (unsigned long long)s->kernel_size);
+			return axarch_image_error(image, err,
+						  "the payload at 0x%llx + 0x%llx runs past the "
+						  "kernel's 0x%llx bytes",
+						  (unsigned long long)offset,
+						  (unsigned long long)length,
+						  (unsigned long long)s->kernel_size);
 	}
 	return 0;
 }
@@ -132,7 +133,7 @@ static int check_size(const struct x86_image *image, struct setup *s, struct ax_
  * raise a lower load address to it themselves (arch/x86/boot/compressed/head_64.S), so a lower
  * place saves no memory. Only a pref_address inside the first MiB makes us relocate.
  */
-static int place(const struct x86_image *image, const struct axarch_plan *plan, struct setup *s,
+static int place(const struct axarch_image *image, const struct axarch_plan *plan, struct setup *s,
 		 struct ax_error *err)
 {
 	const uint8_t *b = s->bytes;
@@ -148,30 +149,31 @@ static int place(const struct x86_image *image, const struct axarch_plan *plan, 
 			s->init_size = x86_get32(b, INIT_SIZE);
 		if (s->load_gpa < X86_HIGH_RAM_GPA) {
 			if (!b[RELOCATABLE])
-				return x86_image_error(image, err,
-						       "pref_address is 0x%llx and the kernel is "
-						       "not relocatable, expected 0x100000 or "
-						       "more",
-						       (unsigned long long)s->load_gpa);
+				return axarch_image_error(
+					image, err,
+					"pref_address is 0x%llx and the kernel is "
+					"not relocatable, expected 0x100000 or "
+					"more",
+					(unsigned long long)s->load_gpa);
 			if (!ax_is_power_of_two(align))
-				return x86_image_error(image, err,
-						       "kernel_alignment is 0x%llx, expected a "
-						       "power of two",
-						       (unsigned long long)align);
+				return axarch_image_error(image, err,
+							  "kernel_alignment is 0x%llx, expected a "
+							  "power of two",
+							  (unsigned long long)align);
 			s->load_gpa = ax_align_up(X86_HIGH_RAM_GPA, align);
 		}
 	}
 	if (ax_add_overflows(s->load_gpa, s->init_size, &end))
-		return x86_image_error(image, err, "pref_address 0x%llx + init_size 0x%llx wraps",
-				       (unsigned long long)s->load_gpa,
-				       (unsigned long long)s->init_size);
+		return axarch_image_error(
+			image, err, "pref_address 0x%llx + init_size 0x%llx wraps",
+			(unsigned long long)s->load_gpa, (unsigned long long)s->init_size);
 	if (end > ram_end) {
-		x86_image_error(image, err,
-				"needs RAM at 0x%llx..0x%llx (init_size %llu MiB), the guest's low "
-				"RAM ends at 0x%llx",
-				(unsigned long long)s->load_gpa, (unsigned long long)end - 1,
-				(unsigned long long)(s->init_size >> 20),
-				(unsigned long long)ram_end);
+		axarch_image_error(
+			image, err,
+			"needs RAM at 0x%llx..0x%llx (init_size %llu MiB), the guest's low "
+			"RAM ends at 0x%llx",
+			(unsigned long long)s->load_gpa, (unsigned long long)end - 1,
+			(unsigned long long)(s->init_size >> 20), (unsigned long long)ram_end);
 		if (end <= X86_HOLE_GPA)
 			ax_error_hint(err, "raise --memory to at least %lluM",
 				      (unsigned long long)(ax_align_up(end, AX_MIB) >> 20));
@@ -180,7 +182,7 @@ static int place(const struct x86_image *image, const struct axarch_plan *plan, 
 	return 0;
 }
 
-static int choose_entry(const struct x86_image *image, enum axarch_boot_protocol protocol,
+static int choose_entry(const struct axarch_image *image, enum axarch_boot_protocol protocol,
 			const struct setup *s, struct x86_kernel *kernel, struct ax_error *err)
 {
 	const bool has_64 = s->xloadflags & XLF_KERNEL_64;
@@ -192,13 +194,14 @@ static int choose_entry(const struct x86_image *image, enum axarch_boot_protocol
 	case AXARCH_BOOT_LINUX64:
 		if (has_64)
 			break;
-		x86_image_error(image, err,
-				"has no 64-bit entry: version %u.%02u, xloadflags 0x%04x, "
-				"expected 2.12 or newer with XLF_KERNEL_64 (0x0001)",
-				s->version >> 8, s->version & 0xff, s->xloadflags);
+		axarch_image_error(image, err,
+				   "has no 64-bit entry: version %u.%02u, xloadflags 0x%04x, "
+				   "expected 2.12 or newer with XLF_KERNEL_64 (0x0001)",
+				   s->version >> 8, s->version & 0xff, s->xloadflags);
 		return ax_error_hint(err, "the linux32 protocol uses its 32-bit entry");
 	default:
-		x86_image_error(image, err, "is a bzImage, the PVH protocol takes an ELF vmlinux");
+		axarch_image_error(image, err,
+				   "is a bzImage, the PVH protocol takes an ELF vmlinux");
 		return ax_error_hint(err, "leave the boot protocol to auto");
 	}
 	if (has_64 && protocol != AXARCH_BOOT_LINUX32) {
@@ -213,7 +216,7 @@ static int choose_entry(const struct x86_image *image, enum axarch_boot_protocol
 }
 
 int x86_load_bzimage(struct axas *memory, const struct axarch_plan *plan,
-		     const struct x86_image *image, enum axarch_boot_protocol protocol,
+		     const struct axarch_image *image, enum axarch_boot_protocol protocol,
 		     struct x86_kernel *ret_kernel, struct ax_error *err)
 {
 	struct x86_kernel kernel = {.handover = X86_HANDOVER_ZERO_PAGE};

@@ -1,105 +1,32 @@
 /*
- * The kernel command line: checks it, adds the announcement of each virtio-mmio device where the
- * machine asks for it, and puts it at X86_CMDLINE_GPA. Leaves its contents to the caller.
+ * The command line in its place, and how this machine tells the kernel of its virtio devices.
  */
 #include "load.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The offset of a " --" token, behind which everything is for init; the length if there is none. */
-static size_t kernel_part(const char *cmdline)
+enum axarch_announce x86_announce(const struct x86_boot_info *info)
 {
-	const char *at = cmdline;
+	const char *cmdline = info->boot->cmdline ? info->boot->cmdline : "";
 
-	while ((at = strstr(at, "--")) != NULL) {
-		const bool starts = at == cmdline || at[-1] == ' ' || at[-1] == '\t';
-		const bool ends = at[2] == '\0' || at[2] == ' ' || at[2] == '\t';
-		if (starts && ends)
-			return (size_t)(at - cmdline);
-		at += 2;
-	}
-	return strlen(cmdline);
-}
-
-static int check_characters(const char *cmdline, struct ax_error *err)
-{
-	for (size_t i = 0; cmdline[i]; i++) {
-		const unsigned char c = (unsigned char)cmdline[i];
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return ax_error_set(err, AX_ERROR_BOOT_IMAGE, EINVAL,
-					    "command line: control character 0x%02x at position "
-					    "%zu, expected printable text",
-					    c, i);
-	}
-	return 0;
-}
-
-/* "4K" where it comes out even, as Documentation/admin-guide/kernel-parameters.txt takes it. */
-static int print_device(char *buf, size_t size, const struct axarch_device *device)
-{
-	char bytes[24];
-	return snprintf(buf, size, "virtio_mmio.device=%s@0x%llx:%u",
-			ax_format_size(device->size_bytes, bytes, sizeof(bytes)),
-			(unsigned long long)device->gpa, device->gsi);
-}
-
-/* All announcements, each followed by a space or the end. Returns a string to free, or NULL. */
-static char *announcements(const struct axarch_machine *machine)
-{
-	enum { ONE = 80 };
-	const size_t count =
-		machine->announce & AXARCH_ANNOUNCE_CMDLINE ? machine->device_count : 0;
-	char *text = calloc(count + 1, ONE);
-	size_t len = 0;
-
-	for (size_t i = 0; text && i < count; i++) {
-		if (machine->devices[i].kind != AXARCH_DEVICE_VIRTIO_MMIO)
-			continue;
-		if (len)
-			text[len++] = ' ';
-		len += (size_t)print_device(text + len, ONE - 1, &machine->devices[i]);
-	}
-	return text;
+	if (info->machine->announce != AXARCH_ANNOUNCE_AUTO)
+		return info->machine->announce;
+	/* A kernel that learns of a device twice complains about the second time (ADR 0004). */
+	return info->config->acpi && !axarch_cmdline_has(cmdline, "acpi=off")
+		       ? AXARCH_ANNOUNCE_TABLES
+		       : AXARCH_ANNOUNCE_CMDLINE;
 }
 
 int x86_write_cmdline(struct axas *memory, const struct x86_boot_info *info, uint32_t max_len,
 		      struct ax_error *err)
 {
-	const char *given = info->boot->cmdline ? info->boot->cmdline : "";
-	AX_AUTO_FREE char *devices = NULL;
-	AX_AUTO_FREE char *line = NULL;
 	const uint64_t limit = max_len < X86_CMDLINE_MAX ? max_len : X86_CMDLINE_MAX - 1;
-	int rc = check_characters(given, err);
+	AX_AUTO_FREE char *line = NULL;
+	int rc = axarch_cmdline(info->boot, info->machine,
+				x86_announce(info) & AXARCH_ANNOUNCE_CMDLINE, limit, &line, err);
 
 	if (rc < 0)
 		return rc;
-	devices = announcements(info->machine);
-	if (!devices)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-				    "no memory for the command line");
-
-	/* Kernel's part, announcements, then init's part with its "--". */
-	size_t head = kernel_part(given);
-	const char *tail = given + head;
-	while (head && given[head - 1] == ' ')
-		head--;
-	const int len =
-		asprintf(&line, "%.*s%s%s%s%s", (int)head, given, head && devices[0] ? " " : "",
-			 devices, tail[0] && (head || devices[0]) ? " " : "", tail);
-	if (len < 0) {
-		line = NULL;
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-				    "no memory for the command line");
-	}
-	if ((uint64_t)len > limit) {
-		ax_error_set(err, AX_ERROR_BOOT_IMAGE, E2BIG,
-			     "command line of %d bytes (%zu of them announce devices), this "
-			     "kernel takes at most %llu",
-			     len, strlen(devices), (unsigned long long)limit);
-		return ax_error_hint(err, "shorten the command line");
-	}
-	return x86_write(memory, X86_CMDLINE_GPA, line, (size_t)len + 1, "command line", err);
+	return axarch_write(memory, X86_CMDLINE_GPA, line, strlen(line) + 1, "command line", err);
 }

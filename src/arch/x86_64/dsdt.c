@@ -82,7 +82,7 @@ void x86_dsdt_body(struct x86_aml *aml, const struct x86_boot_info *info)
 	if (machine->has_serial)
 		add_serial(aml);
 	add_pvpanic(aml);
-	if (machine->announce & AXARCH_ANNOUNCE_TABLES)
+	if (x86_announce(info) & AXARCH_ANNOUNCE_TABLES)
 		for (size_t i = 0; i < machine->device_count; i++)
 			if (machine->devices[i].kind == AXARCH_DEVICE_VIRTIO_MMIO)
 				add_virtio_mmio(aml, &machine->devices[i], (unsigned)i);

@@ -19,7 +19,7 @@ struct segment {
 };
 
 struct elf {
-	const struct x86_image *image;
+	const struct axarch_image *image;
 	uint64_t entry;
 	struct segment segment[MAX_SEGMENTS];
 	size_t segment_count;
@@ -46,38 +46,40 @@ static const char *machine_name(unsigned machine)
 static int read_header(struct elf *elf, uint64_t *ret_phoff, unsigned *ret_phnum,
 		       struct ax_error *err)
 {
-	const struct x86_image *image = elf->image;
+	const struct axarch_image *image = elf->image;
 	uint8_t eh[sizeof(Elf64_Ehdr)];
-	int rc = x86_image_read(image, 0, eh, sizeof(eh), "the ELF header", err);
+	int rc = axarch_image_read(image, 0, eh, sizeof(eh), "the ELF header", err);
 
 	if (rc < 0)
 		return rc;
 	if (eh[EI_CLASS] != ELFCLASS64)
-		return x86_image_error(image, err,
-				       "ELF class is %u, expected 2 (64-bit): use a 64-bit kernel",
-				       eh[EI_CLASS]);
+		return axarch_image_error(
+			image, err, "ELF class is %u, expected 2 (64-bit): use a 64-bit kernel",
+			eh[EI_CLASS]);
 	if (eh[EI_DATA] != ELFDATA2LSB)
-		return x86_image_error(image, err,
-				       "ELF byte order is %u, expected 1 (little-endian)",
-				       eh[EI_DATA]);
+		return axarch_image_error(image, err,
+					  "ELF byte order is %u, expected 1 (little-endian)",
+					  eh[EI_DATA]);
 	if (eh[EI_VERSION] != EV_CURRENT)
-		return x86_image_error(image, err, "ELF version is %u, expected 1", eh[EI_VERSION]);
+		return axarch_image_error(image, err, "ELF version is %u, expected 1",
+					  eh[EI_VERSION]);
 	const unsigned type = x86_get16(eh, offsetof(Elf64_Ehdr, e_type));
 	if (type != ET_EXEC && type != ET_DYN)
-		return x86_image_error(
+		return axarch_image_error(
 			image, err, "ELF type is %u, expected 2 (executable) or 3 (shared)", type);
 	const unsigned machine = x86_get16(eh, offsetof(Elf64_Ehdr, e_machine));
 	if (machine != EM_X86_64)
-		return x86_image_error(image, err, "ELF machine is %u (%s), expected 62 (x86_64)",
-				       machine, machine_name(machine));
+		return axarch_image_error(image, err,
+					  "ELF machine is %u (%s), expected 62 (x86_64)", machine,
+					  machine_name(machine));
 	const unsigned entsize = x86_get16(eh, offsetof(Elf64_Ehdr, e_phentsize));
 	if (entsize != sizeof(Elf64_Phdr))
-		return x86_image_error(image, err, "e_phentsize is %u, expected %zu", entsize,
-				       sizeof(Elf64_Phdr));
+		return axarch_image_error(image, err, "e_phentsize is %u, expected %zu", entsize,
+					  sizeof(Elf64_Phdr));
 	const unsigned phnum = x86_get16(eh, offsetof(Elf64_Ehdr, e_phnum));
 	if (phnum == 0 || phnum > MAX_SEGMENTS)
-		return x86_image_error(image, err, "e_phnum is %u, expected 1 to %d", phnum,
-				       MAX_SEGMENTS);
+		return axarch_image_error(image, err, "e_phnum is %u, expected 1 to %d", phnum,
+					  MAX_SEGMENTS);
 	elf->entry = x86_get64(eh, offsetof(Elf64_Ehdr, e_entry));
 	*ret_phoff = x86_get64(eh, offsetof(Elf64_Ehdr, e_phoff));
 	*ret_phnum = phnum;
@@ -93,8 +95,8 @@ static int read_segments(struct elf *elf, struct ax_error *err)
 
 	rc = read_header(elf, &phoff, &phnum, err);
 	if (rc == 0)
-		rc = x86_image_read(elf->image, phoff, table, phnum * sizeof(Elf64_Phdr),
-				    "the program headers (e_phoff)", err);
+		rc = axarch_image_read(elf->image, phoff, table, phnum * sizeof(Elf64_Phdr),
+				       "the program headers (e_phoff)", err);
 	if (rc < 0)
 		return rc;
 	for (unsigned i = 0; i < phnum; i++) {
@@ -125,12 +127,12 @@ static int check_in_file(const struct elf *elf, size_t i, struct ax_error *err)
 	uint64_t end;
 
 	if (ax_add_overflows(s->offset, s->filesz, &end) || end > elf->image->size_bytes)
-		return x86_image_error(elf->image, err,
-				       "segment %zu: p_offset 0x%llx + p_filesz 0x%llx is past the "
-				       "file's end at 0x%llx",
-				       i, (unsigned long long)s->offset,
-				       (unsigned long long)s->filesz,
-				       (unsigned long long)elf->image->size_bytes);
+		return axarch_image_error(
+			elf->image, err,
+			"segment %zu: p_offset 0x%llx + p_filesz 0x%llx is past the "
+			"file's end at 0x%llx",
+			i, (unsigned long long)s->offset, (unsigned long long)s->filesz,
+			(unsigned long long)elf->image->size_bytes);
 	return 0;
 }
 
@@ -142,24 +144,25 @@ static int check_in_ram(const struct elf *elf, const struct axarch_plan *plan, s
 	uint64_t end;
 
 	if (s->filesz > s->memsz)
-		return x86_image_error(
+		return axarch_image_error(
 			elf->image, err, "segment %zu: p_filesz 0x%llx is more than p_memsz 0x%llx",
 			i, (unsigned long long)s->filesz, (unsigned long long)s->memsz);
 	if (ax_add_overflows(s->paddr, s->memsz, &end))
-		return x86_image_error(elf->image, err,
-				       "segment %zu: p_paddr 0x%llx + p_memsz 0x%llx wraps", i,
-				       (unsigned long long)s->paddr, (unsigned long long)s->memsz);
+		return axarch_image_error(
+			elf->image, err, "segment %zu: p_paddr 0x%llx + p_memsz 0x%llx wraps", i,
+			(unsigned long long)s->paddr, (unsigned long long)s->memsz);
 	if (s->paddr < X86_HIGH_RAM_GPA)
-		return x86_image_error(elf->image, err,
-				       "segment %zu: p_paddr 0x%llx is in the first MiB, where the "
-				       "boot tables are, expected 0x100000 or more",
-				       i, (unsigned long long)s->paddr);
+		return axarch_image_error(
+			elf->image, err,
+			"segment %zu: p_paddr 0x%llx is in the first MiB, where the "
+			"boot tables are, expected 0x100000 or more",
+			i, (unsigned long long)s->paddr);
 	if (end > ram_end) {
-		x86_image_error(elf->image, err,
-				"segment %zu: needs RAM at 0x%llx..0x%llx, the guest's low RAM "
-				"ends at 0x%llx",
-				i, (unsigned long long)s->paddr, (unsigned long long)end - 1,
-				(unsigned long long)ram_end);
+		axarch_image_error(elf->image, err,
+				   "segment %zu: needs RAM at 0x%llx..0x%llx, the guest's low RAM "
+				   "ends at 0x%llx",
+				   i, (unsigned long long)s->paddr, (unsigned long long)end - 1,
+				   (unsigned long long)ram_end);
 		if (end <= X86_HOLE_GPA)
 			ax_error_hint(err, "raise --memory to at least %lluM",
 				      (unsigned long long)(ax_align_up(end, AX_MIB) >> 20));
@@ -168,7 +171,7 @@ static int check_in_ram(const struct elf *elf, const struct axarch_plan *plan, s
 	for (size_t j = 0; j < i; j++) {
 		const struct segment *o = &elf->segment[j];
 		if (is_loaded(o) && s->paddr < o->paddr + o->memsz && o->paddr < end)
-			return x86_image_error(
+			return axarch_image_error(
 				elf->image, err, "segments %zu and %zu overlap at 0x%llx", j, i,
 				(unsigned long long)(s->paddr > o->paddr ? s->paddr : o->paddr));
 	}
@@ -196,9 +199,9 @@ static int check_segments(struct elf *elf, const struct axarch_plan *plan, struc
 			elf->end_gpa = s->paddr + s->memsz;
 	}
 	if (!elf->end_gpa)
-		return x86_image_error(elf->image, err,
-				       "has no PT_LOAD segment among its %zu, nothing to load",
-				       elf->segment_count);
+		return axarch_image_error(elf->image, err,
+					  "has no PT_LOAD segment among its %zu, nothing to load",
+					  elf->segment_count);
 	return 0;
 }
 
@@ -226,24 +229,25 @@ static int physical_entry(const struct elf *elf, uint64_t *ret_gpa, struct ax_er
 			return 0;
 		}
 	}
-	return x86_image_error(elf->image, err,
-			       "e_entry 0x%llx lies in no loaded segment (0x%llx..0x%llx)",
-			       (unsigned long long)elf->entry, (unsigned long long)elf->low_gpa,
-			       (unsigned long long)elf->end_gpa - 1);
+	return axarch_image_error(elf->image, err,
+				  "e_entry 0x%llx lies in no loaded segment (0x%llx..0x%llx)",
+				  (unsigned long long)elf->entry, (unsigned long long)elf->low_gpa,
+				  (unsigned long long)elf->end_gpa - 1);
 }
 
 static int choose_entry(const struct elf *elf, enum axarch_boot_protocol protocol,
 			struct x86_kernel *kernel, struct ax_error *err)
 {
 	if (protocol == AXARCH_BOOT_LINUX32) {
-		x86_image_error(elf->image, err,
-				"is an ELF file, the linux32 protocol takes a bzImage");
+		axarch_image_error(elf->image, err,
+				   "is an ELF file, the linux32 protocol takes a bzImage");
 		return ax_error_hint(err, "leave the boot protocol to auto");
 	}
 	if (protocol == AXARCH_BOOT_PVH && !elf->has_pvh) {
-		x86_image_error(elf->image, err,
-				"has no PVH note (owner \"Xen\", type 18): expected a kernel built "
-				"with CONFIG_PVH");
+		axarch_image_error(
+			elf->image, err,
+			"has no PVH note (owner \"Xen\", type 18): expected a kernel built "
+			"with CONFIG_PVH");
 		return ax_error_hint(err, "the linux64 protocol needs no note");
 	}
 	if (!elf->has_pvh || protocol == AXARCH_BOOT_LINUX64) {
@@ -253,12 +257,12 @@ static int choose_entry(const struct elf *elf, enum axarch_boot_protocol protoco
 		return physical_entry(elf, &kernel->entry, err);
 	}
 	if (!is_loaded_code(elf, elf->pvh_entry))
-		return x86_image_error(elf->image, err,
-				       "the PVH entry 0x%llx lies in no loaded segment "
-				       "(0x%llx..0x%llx)",
-				       (unsigned long long)elf->pvh_entry,
-				       (unsigned long long)elf->low_gpa,
-				       (unsigned long long)elf->end_gpa - 1);
+		return axarch_image_error(elf->image, err,
+					  "the PVH entry 0x%llx lies in no loaded segment "
+					  "(0x%llx..0x%llx)",
+					  (unsigned long long)elf->pvh_entry,
+					  (unsigned long long)elf->low_gpa,
+					  (unsigned long long)elf->end_gpa - 1);
 	kernel->handover = X86_HANDOVER_PVH;
 	kernel->mode = X86_START_PROTECTED;
 	kernel->entry = elf->pvh_entry;
@@ -288,9 +292,9 @@ static int load_segments(struct axas *memory, const struct elf *elf, struct ax_e
 	return 0;
 }
 
-int x86_load_elf(struct axas *memory, const struct axarch_plan *plan, const struct x86_image *image,
-		 enum axarch_boot_protocol protocol, struct x86_kernel *ret_kernel,
-		 struct ax_error *err)
+int x86_load_elf(struct axas *memory, const struct axarch_plan *plan,
+		 const struct axarch_image *image, enum axarch_boot_protocol protocol,
+		 struct x86_kernel *ret_kernel, struct ax_error *err)
 {
 	struct x86_kernel kernel = {
 		.cmdline_max = VMLINUX_CMDLINE,

@@ -19,8 +19,8 @@ static bool overlap(const struct range *a, uint64_t gpa, uint64_t size_bytes)
 }
 
 /* What stands in memory for the sake of the start state or the firmware tables. */
-static int check_free(const struct x86_image *image, const struct x86_boot_info *info, uint64_t gpa,
-		      struct ax_error *err)
+static int check_free(const struct axarch_image *image, const struct x86_boot_info *info,
+		      uint64_t gpa, struct ax_error *err)
 {
 	const bool tables = info->config->irq_mode != AXARCH_IRQ_NONE;
 	const struct range used[] = {
@@ -33,7 +33,7 @@ static int check_free(const struct x86_image *image, const struct x86_boot_info 
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(used); i++)
 		if (used[i].size_bytes && overlap(&used[i], gpa, image->size_bytes))
-			return x86_image_error(
+			return axarch_image_error(
 				image, err,
 				"at 0x%llx..0x%llx would overwrite the %s at 0x%llx..0x%llx",
 				(unsigned long long)gpa,
@@ -44,26 +44,27 @@ static int check_free(const struct x86_image *image, const struct x86_boot_info 
 }
 
 static int load_image(struct axas *memory, const struct x86_boot_info *info, uint64_t entry,
-		      struct x86_image *image, struct ax_error *err)
+		      struct axarch_image *image, struct ax_error *err)
 {
 	const uint64_t gpa = info->boot->load_gpa;
 	int rc;
 
-	rc = x86_image_open(info->boot->kernel_fd, "kernel", info->boot->kernel_name, image, err);
+	rc = axarch_image_open(info->boot->kernel_fd, "kernel", info->boot->kernel_name, image,
+			       err);
 	if (rc < 0)
 		return rc;
-	if (!x86_plan_is_ram(info->plan, gpa, image->size_bytes))
-		return x86_image_error(image, err,
-				       "%llu bytes at load address 0x%llx do not fit into RAM "
-				       "(low RAM ends at 0x%llx)",
-				       (unsigned long long)image->size_bytes,
-				       (unsigned long long)gpa,
-				       (unsigned long long)x86_plan_low_ram_end(info->plan));
+	if (!axarch_plan_is_ram(info->plan, gpa, image->size_bytes))
+		return axarch_image_error(image, err,
+					  "%llu bytes at load address 0x%llx do not fit into RAM "
+					  "(low RAM ends at 0x%llx)",
+					  (unsigned long long)image->size_bytes,
+					  (unsigned long long)gpa,
+					  (unsigned long long)x86_plan_low_ram_end(info->plan));
 	if (entry < gpa || entry - gpa >= image->size_bytes)
-		return x86_image_error(image, err,
-				       "entry 0x%llx is outside the image at 0x%llx..0x%llx",
-				       (unsigned long long)entry, (unsigned long long)gpa,
-				       (unsigned long long)(gpa + image->size_bytes - 1));
+		return axarch_image_error(image, err,
+					  "entry 0x%llx is outside the image at 0x%llx..0x%llx",
+					  (unsigned long long)entry, (unsigned long long)gpa,
+					  (unsigned long long)(gpa + image->size_bytes - 1));
 	rc = check_free(image, info, gpa, err);
 	if (rc < 0)
 		return rc;
@@ -97,7 +98,7 @@ int x86_load_flat(struct axas *memory, const struct x86_boot_info *info,
 {
 	const struct axarch_boot *boot = info->boot;
 	const uint64_t entry = boot->entry ? boot->entry : boot->load_gpa;
-	struct x86_image image = {.size_bytes = 0};
+	struct axarch_image image = {.size_bytes = 0};
 	struct x86_start start = {.rip = entry, .rsp = X86_STACK_GPA};
 	int rc;
 

@@ -42,7 +42,7 @@ static bool place(const struct axarch_plan *plan, const struct x86_kernel *kerne
 	return false;
 }
 
-static int refuse(const struct x86_image *image, const struct axarch_plan *plan,
+static int refuse(const struct axarch_image *image, const struct axarch_plan *plan,
 		  const struct x86_kernel *kernel, struct ax_error *err)
 {
 	const uint64_t low_end = x86_plan_low_ram_end(plan);
@@ -52,12 +52,12 @@ static int refuse(const struct x86_image *image, const struct axarch_plan *plan,
 
 	if (top < kernel->end_gpa)
 		top = kernel->end_gpa;
-	x86_image_error(image, err,
-			"needs %llu MiB, only %llu MiB are free between the kernel's end at 0x%llx "
-			"and 0x%llx",
-			mib_up(image->size_bytes),
-			(unsigned long long)((top - kernel->end_gpa) >> 20),
-			(unsigned long long)kernel->end_gpa, (unsigned long long)top);
+	axarch_image_error(
+		image, err,
+		"needs %llu MiB, only %llu MiB are free between the kernel's end at 0x%llx "
+		"and 0x%llx",
+		mib_up(image->size_bytes), (unsigned long long)((top - kernel->end_gpa) >> 20),
+		(unsigned long long)kernel->end_gpa, (unsigned long long)top);
 	if (needed > kernel->initrd_max_gpa || needed > X86_HOLE_GPA)
 		return ax_error_hint(err,
 				     "this kernel takes an initrd below 0x%llx only; use a "
@@ -71,14 +71,14 @@ int x86_load_initrd(struct axas *memory, const struct axarch_plan *plan,
 		    struct x86_initrd *ret_initrd, struct ax_error *err)
 {
 	struct x86_initrd initrd;
-	struct x86_image image;
+	struct axarch_image image;
 	int rc;
 
 	if (boot->initrd_fd < 0) {
 		ret_initrd->gpa = ret_initrd->size_bytes = 0;
 		return 0;
 	}
-	rc = x86_image_open(boot->initrd_fd, "initrd", boot->initrd_name, &image, err);
+	rc = axarch_image_open(boot->initrd_fd, "initrd", boot->initrd_name, &image, err);
 	if (rc < 0)
 		return rc;
 	initrd.size_bytes = image.size_bytes;

@@ -26,50 +26,6 @@ static uint64_t max_memory(uint64_t gpa_limit)
 	return gpa_limit - FOUR_GIB + X86_HOLE_GPA;
 }
 
-static int check_memory(uint64_t bytes, struct ax_error *err)
-{
-	const uint64_t max = max_memory(X86_GPA_LIMIT);
-	char have[24], low[24], high[24];
-
-	ax_format_size(bytes, have, sizeof(have));
-	ax_format_size(X86_MIN_MEMORY, low, sizeof(low));
-	ax_format_size(max, high, sizeof(high));
-	if (bytes < X86_MIN_MEMORY || bytes > max) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "guest memory of %s is outside %s to %s", have, low, high);
-		return ax_error_hint(err, "choose a memory size from %s to %s", low, high);
-	}
-	if (bytes % AXAS_PAGE_SIZE) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-			     "guest memory of %llu bytes is no multiple of 4096",
-			     (unsigned long long)bytes);
-		return ax_error_hint(err, "%llu bytes would do",
-				     (unsigned long long)ax_align_down(bytes, AXAS_PAGE_SIZE));
-	}
-	return 0;
-}
-
-static int add_range(struct axarch_plan *plan, const char *name, enum axas_layout_kind kind,
-		     uint64_t gpa, uint64_t size_bytes, struct ax_error *err)
-{
-	const struct axas_layout_range range = {
-		.name = name,
-		.kind = kind,
-		.gpa = gpa,
-		.size_bytes = size_bytes,
-	};
-	return axas_layout_add(&plan->layout, &range, err);
-}
-
-static int add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes,
-		   struct ax_error *err)
-{
-	plan->memory[plan->memory_count].gpa = gpa;
-	plan->memory[plan->memory_count].size_bytes = size_bytes;
-	plan->memory_count++;
-	return add_range(plan, "ram", AXAS_LAYOUT_MEMORY, gpa, size_bytes, err);
-}
-
 int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
 	     struct ax_error *err)
 {
@@ -87,18 +43,24 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 	struct axarch_plan plan = {.gpa_limit = X86_GPA_LIMIT};
 	int rc;
 
+	rc = axarch_refuse_gic(config, "x86_64", err);
+	if (rc == 0)
+		rc = axarch_refuse_pl011(config, "x86_64", err);
+	if (rc < 0)
+		return rc;
 	rc = x86_apic_ids(config, apic_ids, err); /* for its checks of count, ids and topology */
 	if (rc < 0)
 		return rc;
-	rc = check_memory(config->memory_bytes, err);
+	rc = axarch_check_memory(config->memory_bytes, X86_MIN_MEMORY, max_memory(X86_GPA_LIMIT),
+				 err);
 	if (rc < 0)
 		return rc;
 
 	const uint64_t low =
 		config->memory_bytes < X86_HOLE_GPA ? config->memory_bytes : X86_HOLE_GPA;
-	rc = add_ram(&plan, 0, low, err);
+	rc = axarch_plan_add_ram(&plan, 0, low, err);
 	if (rc == 0 && config->memory_bytes > low)
-		rc = add_ram(&plan, FOUR_GIB, config->memory_bytes - low, err);
+		rc = axarch_plan_add_ram(&plan, FOUR_GIB, config->memory_bytes - low, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 
@@ -111,13 +73,13 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 		memcpy(plan.device_gsi, virtio_lines, sizeof(virtio_lines));
 		devices_end += plan.device_count * plan.device_stride;
 		if (rc == 0)
-			rc = add_range(&plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE,
-				       plan.device_gpa, devices_end - plan.device_gpa, err);
+			rc = axarch_plan_add(&plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE,
+					     plan.device_gpa, devices_end - plan.device_gpa, err);
 	}
 	/* One window up to the hypercall block: what is free in it is not for the guest's use. */
 	if (rc == 0)
-		rc = add_range(&plan, "device-window", AXAS_LAYOUT_RESERVED, devices_end,
-			       X86_HYPERCALL_GPA - devices_end, err);
+		rc = axarch_plan_add(&plan, "device-window", AXAS_LAYOUT_RESERVED, devices_end,
+				     X86_HYPERCALL_GPA - devices_end, err);
 	if (rc < 0)
 		return rc;
 	*ret_plan = plan;
@@ -147,16 +109,6 @@ int x86_plan_narrow(struct axarch_plan *plan, unsigned phys_bits, struct ax_erro
 	}
 	plan->gpa_limit = limit;
 	return 0;
-}
-
-bool x86_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes)
-{
-	for (size_t i = 0; i < plan->memory_count; i++) {
-		const uint64_t start = plan->memory[i].gpa, size = plan->memory[i].size_bytes;
-		if (gpa >= start && gpa - start <= size && size_bytes <= size - (gpa - start))
-			return true;
-	}
-	return false;
 }
 
 uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan)

@@ -9,26 +9,15 @@
 #include <errno.h>
 #include <string.h>
 
-int x86_write(struct axas *memory, uint64_t gpa, const void *buf, size_t len, const char *what,
-	      struct ax_error *err)
-{
-	int rc = axas_write(memory, gpa, buf, len);
-	if (rc < 0)
-		return ax_error_set(err, AX_ERROR_MEMORY_SETUP, -rc,
-				    "%s: guest memory 0x%llx..0x%llx is not writable RAM", what,
-				    (unsigned long long)gpa, (unsigned long long)(gpa + len - 1));
-	return 0;
-}
-
-static int refuse_unknown(const struct x86_image *image, const uint8_t *head, size_t len,
+static int refuse_unknown(const struct axarch_image *image, const uint8_t *head, size_t len,
 			  struct ax_error *err)
 {
-	const char *guess = x86_image_guess(head, len);
+	const char *guess = axarch_image_guess(head, len);
 
-	x86_image_error(image, err,
-			"is %s, expected a bzImage (\"HdrS\" at offset 0x202) or a 64-bit ELF "
-			"vmlinux",
-			guess ? guess : "of no format known here");
+	axarch_image_error(image, err,
+			   "is %s, expected a bzImage (\"HdrS\" at offset 0x202) or a 64-bit ELF "
+			   "vmlinux",
+			   guess ? guess : "of no format known here");
 	return ax_error_hint(err, "accepted are bzImage (vmlinuz), ELF vmlinux, and raw bytes with "
 				  "the flat protocol, a load address and an entry");
 }
@@ -37,15 +26,16 @@ static int load_kernel(struct axas *memory, const struct x86_boot_info *info,
 		       struct x86_kernel *ret_kernel, struct ax_error *err)
 {
 	const enum axarch_boot_protocol protocol = info->boot->protocol;
-	struct x86_image image;
+	struct axarch_image image;
 	uint8_t head[0x210] = {0};
 	int rc;
 
-	rc = x86_image_open(info->boot->kernel_fd, "kernel", info->boot->kernel_name, &image, err);
+	rc = axarch_image_open(info->boot->kernel_fd, "kernel", info->boot->kernel_name, &image,
+			       err);
 	if (rc < 0)
 		return rc;
 	const size_t len = image.size_bytes < sizeof(head) ? image.size_bytes : sizeof(head);
-	rc = x86_image_read(&image, 0, head, len, "the start of the file", err);
+	rc = axarch_image_read(&image, 0, head, len, "the start of the file", err);
 	if (rc < 0)
 		return rc;
 
@@ -88,8 +78,10 @@ int x86_load(struct axas *memory, const struct x86_boot_info *info, struct x86_s
 	struct x86_kernel kernel = {.entry = 0};
 	struct x86_initrd initrd = {.gpa = 0};
 	uint64_t rsdp_gpa = 0;
-	int rc;
+	int rc = axarch_refuse_dtb(info->boot, "x86_64", err);
 
+	if (rc < 0)
+		return rc;
 	if (info->boot->protocol == AXARCH_BOOT_FLAT || info->boot->kernel_fd < 0) {
 		struct x86_start start;
 		rc = write_tables(memory, info, &rsdp_gpa, err);

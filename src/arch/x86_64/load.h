@@ -1,31 +1,12 @@
 /*
- * What the loader's files share among themselves: the image being read, what a kernel turned out to
- * need, and the steps x86_load (load.c) puts together. Nobody outside the loader includes this.
+ * What the loader's files share among themselves: what a kernel turned out to need, and the steps
+ * x86_load (load.c) puts together. Nobody outside the loader includes this.
  */
 #ifndef AXVM_ARCH_X86_64_LOAD_H
 #define AXVM_ARCH_X86_64_LOAD_H
 
 #include "x86.h"
-
-/* ---- an open image file (image.c) ------------------------------------------------------------ */
-
-struct x86_image {
-	int fd;
-	const char *what; /* "kernel", "initrd" */
-	const char *name; /* as the user called it */
-	uint64_t size_bytes;
-};
-/* Refuses what is no regular file and what is empty. */
-int x86_image_open(int fd, const char *what, const char *name, struct x86_image *ret_image,
-		   struct ax_error *err);
-/* All of len bytes at offset; `field` names them in the message when the file is too short. */
-int x86_image_read(const struct x86_image *image, uint64_t offset, void *buf, size_t len,
-		   const char *field, struct ax_error *err);
-/* AX_ERROR_BOOT_IMAGE with "kernel 'name': " in front. */
-int x86_image_error(const struct x86_image *image, struct ax_error *err, const char *fmt, ...)
-	AX_PRINTF(3, 4);
-/* How a file that is no kernel introduces itself ("a gzip file"); NULL when nothing is known. */
-const char *x86_image_guess(const uint8_t *head, size_t len);
+#include "../boot.h"
 
 /* ---- what a kernel needs --------------------------------------------------------------------- */
 
@@ -57,25 +38,19 @@ struct x86_initrd {
 /* ---- the steps ---------------------------------------------------------------------------------
  */
 
-/* Is the whole range RAM? */
-bool x86_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes);
 uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan);
-/* axas_write / axas_zero with a typed error naming what was being written. */
-int x86_write(struct axas *memory, uint64_t gpa, const void *buf, size_t len, const char *what,
-	      struct ax_error *err);
-
 /* The descriptors of one mode. */
 int x86_write_gdt(struct axas *memory, enum x86_start_mode mode, struct ax_error *err);
 
 int x86_load_bzimage(struct axas *memory, const struct axarch_plan *plan,
-		     const struct x86_image *image, enum axarch_boot_protocol protocol,
+		     const struct axarch_image *image, enum axarch_boot_protocol protocol,
 		     struct x86_kernel *ret_kernel, struct ax_error *err);
-int x86_load_elf(struct axas *memory, const struct axarch_plan *plan, const struct x86_image *image,
-		 enum axarch_boot_protocol protocol, struct x86_kernel *ret_kernel,
-		 struct ax_error *err);
+int x86_load_elf(struct axas *memory, const struct axarch_plan *plan,
+		 const struct axarch_image *image, enum axarch_boot_protocol protocol,
+		 struct x86_kernel *ret_kernel, struct ax_error *err);
 /* Looks through one PT_NOTE segment; *ret_found and *ret_entry stay as they are when it has none.
  */
-int x86_find_pvh_note(const struct x86_image *image, uint64_t offset, uint64_t size_bytes,
+int x86_find_pvh_note(const struct axarch_image *image, uint64_t offset, uint64_t size_bytes,
 		      uint64_t segment_align, bool *ret_found, uint64_t *ret_entry,
 		      struct ax_error *err);
 /* The whole start: a flat image is told nothing. */

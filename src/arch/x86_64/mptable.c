@@ -122,5 +122,5 @@ int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info, str
 	x86_put32(ioapic, 4, X86_IOAPIC_GPA);
 	add_irqs(&t);
 	finish(&t);
-	return x86_write(memory, X86_MP_TABLE_GPA, t.bytes, sizeof(t.bytes), "MP table", err);
+	return axarch_write(memory, X86_MP_TABLE_GPA, t.bytes, sizeof(t.bytes), "MP table", err);
 }

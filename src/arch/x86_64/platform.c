@@ -9,13 +9,14 @@
 static int serial_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			 struct ax_error *err)
 {
-	return axarch_create_serial(platform, X86_PORT_COM1, X86_SERIAL_GSI, ret_dev, err);
+	return axarch_create_serial(platform, AXDEV_PORT, X86_PORT_COM1, X86_SERIAL_GSI, ret_dev,
+				    err);
 }
 
 static int post_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		       struct ax_error *err)
 {
-	return axarch_create_mark(platform, X86_PORT_POST, ret_dev, err);
+	return axarch_create_mark(platform, AXDEV_PORT, X86_PORT_POST, 1, ret_dev, err);
 }
 
 static int hypercall_create(const struct axarch_platform *platform, struct axdev **ret_dev,

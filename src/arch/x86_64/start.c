@@ -109,7 +109,7 @@ int x86_write_gdt(struct axas *memory, enum x86_start_mode mode, struct ax_error
 	x86_put64(gdt, sregs->cs.selector, descriptor(&sregs->cs));
 	x86_put64(gdt, sregs->data.selector, descriptor(&sregs->data));
 	x86_put64(gdt, sregs->tr.selector, descriptor(&sregs->tr));
-	return x86_write(memory, sregs->gdt_base, gdt, sregs->gdt_limit + 1u, "GDT", err);
+	return axarch_write(memory, sregs->gdt_base, gdt, sregs->gdt_limit + 1u, "GDT", err);
 }
 
 /* PML4 -> PDPT -> four page directories of 2 MiB pages: the low 4 GiB, one to one. */
@@ -121,16 +121,16 @@ static int write_page_tables(struct axas *memory, struct ax_error *err)
 	int rc;
 
 	x86_put64(table, 0, pdpt | PRESENT | WRITABLE);
-	rc = x86_write(memory, X86_PML4_GPA, table, sizeof(table), "page table", err);
+	rc = axarch_write(memory, X86_PML4_GPA, table, sizeof(table), "page table", err);
 	for (uint64_t d = 0; d < DIRECTORIES; d++)
 		x86_put64(table, d * 8, (directory + d * 0x1000) | PRESENT | WRITABLE);
 	if (rc == 0)
-		rc = x86_write(memory, pdpt, table, sizeof(table), "page table", err);
+		rc = axarch_write(memory, pdpt, table, sizeof(table), "page table", err);
 	for (uint64_t d = 0; rc == 0 && d < DIRECTORIES; d++) {
 		for (uint64_t i = 0; i < ENTRIES; i++)
 			x86_put64(table, i * 8, (d << 30 | i << 21) | PRESENT | WRITABLE | LARGE);
-		rc = x86_write(memory, directory + d * 0x1000, table, sizeof(table), "page table",
-			       err);
+		rc = axarch_write(memory, directory + d * 0x1000, table, sizeof(table),
+				  "page table", err);
 	}
 	return rc;
 }

@@ -103,6 +103,8 @@ struct x86_boot_info {
 	const uint32_t *apic_ids; /* config->vcpu_count of them */
 };
 
+/* What AXARCH_ANNOUNCE_AUTO means for this kernel: tables, unless it is told to do without. */
+enum axarch_announce x86_announce(const struct x86_boot_info *info);
 /* Loads kernel, initrd, command line (with device announcements), zero page or PVH info, GDT, page
  * tables, ACPI and MP table. Every malformed image is refused with file, value and expectation. */
 int x86_load(struct axas *memory, const struct x86_boot_info *info, struct x86_start *ret_start,

@@ -73,7 +73,7 @@ int x86_write_zero_page(struct axas *memory, const struct axarch_plan *plan,
 		x86_put64(page, at + 8, map[i].size_bytes);
 		x86_put32(page, at + 16, map[i].type);
 	}
-	return x86_write(memory, X86_ZERO_PAGE_GPA, page, sizeof(page), "zero page", err);
+	return axarch_write(memory, X86_ZERO_PAGE_GPA, page, sizeof(page), "zero page", err);
 }
 
 /* Offsets in the page at X86_PVH_INFO_GPA. */
@@ -105,5 +105,5 @@ int x86_write_pvh_info(struct axas *memory, const struct axarch_plan *plan,
 		x86_put64(page, at + 8, map[i].size_bytes);
 		x86_put32(page, at + 16, map[i].type); /* the numbers are e820's */
 	}
-	return x86_write(memory, X86_PVH_INFO_GPA, page, sizeof(page), "PVH start info", err);
+	return axarch_write(memory, X86_PVH_INFO_GPA, page, sizeof(page), "PVH start info", err);
 }

@@ -54,20 +54,20 @@ static void test_defaults(void **state)
 static void test_everything(void **state)
 {
 	(void)state;
-	check_round_trip(config_of_words(
-		WORDS("--kernel=a \"quoted\" \\path", "--initrd=i",
-		      "--cmdline=a=\"b c\" \xc3\xa9\t", "--append=", "--protocol=pvh",
-		      "--load-gpa=0xfffffffffffff000", "--entry=18446744073709551615", "--bits=16",
-		      "--cpus=4", "--cpu-ids=0,4294967295,7-8", "--cpu-affinity=3,3,3,65535",
-		      "--memory=1536M", "--memory-backing=hugetlb-2M", "--populate", "--lock",
-		      "--region=gpa=0x100000000,size=12K,ro",
-		      "--region=gpa=0x200000000,size=1G,type=reserved,path=/dev/shm/x",
-		      "--disk=a,,b,serial=12345678901234567890,ro", "--disk=c,direct", "--no-rng",
-		      "--serial=file", "--serial-path=/tmp/out", "--no-acpi", "--no-mp-table",
-		      "--no-pit", "--announce=both", "--unclaimed=fault", "--name=\xe2\x82\xac",
-		      "--profile=generic", "--arch=generic", "--kvm-device=/dev/other",
-		      "--timeout=1500us", "--max-exits=18446744073709551615", "--on-reboot=restart",
-		      "--no-metrics", "--timeline")));
+	check_round_trip(config_of_words(WORDS(
+		"--kernel=a \"quoted\" \\path", "--initrd=i", "--cmdline=a=\"b c\" \xc3\xa9\t",
+		"--append=", "--protocol=pvh", "--load-gpa=0xfffffffffffff000",
+		"--entry=18446744073709551615", "--bits=16", "--cpus=4",
+		"--cpu-ids=0,4294967295,7-8", "--cpu-affinity=3,3,3,65535", "--memory=1536M",
+		"--memory-backing=hugetlb-2M", "--populate", "--lock",
+		"--region=gpa=0x100000000,size=12K,ro",
+		"--region=gpa=0x200000000,size=1G,type=reserved,path=/dev/shm/x",
+		"--disk=a,,b,serial=12345678901234567890,ro", "--disk=c,direct", "--no-rng",
+		"--serial=file", "--serial-path=/tmp/out", "--no-acpi", "--no-mp-table", "--no-pit",
+		"--gic=3", "--uart=pl011", "--dtb=d", "--announce=both", "--unclaimed=fault",
+		"--name=\xe2\x82\xac", "--profile=generic", "--arch=generic",
+		"--kvm-device=/dev/other", "--timeout=1500us", "--max-exits=18446744073709551615",
+		"--on-reboot=restart", "--no-metrics", "--timeline")));
 }
 
 static void test_edges(void **state)
@@ -93,8 +93,9 @@ static void test_edges(void **state)
 /* Everything there is stands in the dump, set or at its default. */
 static void test_complete(void **state)
 {
-	const struct axcfg *config = config_of_words(WORDS("-k", "k", "-i", "i", "--cmdline", "c",
-							   "--append", "a", "--serial-path", "p"));
+	const struct axcfg *config =
+		config_of_words(WORDS("-k", "k", "-i", "i", "--cmdline", "c", "--append", "a",
+				      "--serial-path", "p", "--dtb", "d"));
 	const struct axcfg_option *row;
 	char *text = dump_of(config);
 

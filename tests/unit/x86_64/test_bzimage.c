@@ -352,8 +352,8 @@ static void placement_never_overlaps(void **state)
 				{X86_MP_TABLE_GPA, X86_MP_TABLE_SIZE},
 			};
 			assert_apart(spans, AX_ARRAY_LEN(spans));
-			assert_true(x86_plan_is_ram(&m.plan, spans[0].gpa, spans[0].size_bytes));
-			assert_true(x86_plan_is_ram(&m.plan, spans[1].gpa, initrd_size));
+			assert_true(axarch_plan_is_ram(&m.plan, spans[0].gpa, spans[0].size_bytes));
+			assert_true(axarch_plan_is_ram(&m.plan, spans[1].gpa, initrd_size));
 			assert_int_equal(spans[1].gpa % 4096, 0);
 			if (!above)
 				assert_true(spans[1].gpa + initrd_size - 1 <= initrd_max);

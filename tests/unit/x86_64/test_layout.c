@@ -135,7 +135,7 @@ static void check_e820(const struct axarch_plan *plan)
 			assert_true(map[i - 1].gpa + map[i - 1].size_bytes <= map[i].gpa);
 		if (map[i].type != 1)
 			continue;
-		assert_true(x86_plan_is_ram(plan, map[i].gpa, map[i].size_bytes));
+		assert_true(axarch_plan_is_ram(plan, map[i].gpa, map[i].size_bytes));
 		ram += map[i].size_bytes;
 	}
 	for (size_t i = 0; i < plan->memory_count; i++)
@@ -270,14 +270,14 @@ static void is_ram(void **state)
 	(void)state;
 
 	assert_int_equal(x86_plan(&config, &plan, NULL), 0);
-	assert_true(x86_plan_is_ram(&plan, 0, 3 * AX_GIB));
-	assert_true(x86_plan_is_ram(&plan, 6 * AX_GIB - 1, 1));
-	assert_false(x86_plan_is_ram(&plan, 0, 3 * AX_GIB + 1));
-	assert_false(x86_plan_is_ram(&plan, 3 * AX_GIB, 1));
-	assert_false(x86_plan_is_ram(&plan, 6 * AX_GIB, 1));
-	assert_false(x86_plan_is_ram(&plan, 4096, UINT64_MAX));
-	assert_false(x86_plan_is_ram(&plan, UINT64_MAX, 1));
-	assert_false(x86_plan_is_ram(&plan, UINT64_MAX, UINT64_MAX));
+	assert_true(axarch_plan_is_ram(&plan, 0, 3 * AX_GIB));
+	assert_true(axarch_plan_is_ram(&plan, 6 * AX_GIB - 1, 1));
+	assert_false(axarch_plan_is_ram(&plan, 0, 3 * AX_GIB + 1));
+	assert_false(axarch_plan_is_ram(&plan, 3 * AX_GIB, 1));
+	assert_false(axarch_plan_is_ram(&plan, 6 * AX_GIB, 1));
+	assert_false(axarch_plan_is_ram(&plan, 4096, UINT64_MAX));
+	assert_false(axarch_plan_is_ram(&plan, UINT64_MAX, 1));
+	assert_false(axarch_plan_is_ram(&plan, UINT64_MAX, UINT64_MAX));
 }
 
 static void apic_ids(void **state)

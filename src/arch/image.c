@@ -2,14 +2,14 @@
  * Image files as the loader sees them: opened by the caller, checked for being files at all, read
  * with messages that name file and field. Also guesses what a file that is no kernel may be.
  */
-#include "load.h"
+#include "boot.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-int x86_image_error(const struct x86_image *image, struct ax_error *err, const char *fmt, ...)
+int axarch_image_error(const struct axarch_image *image, struct ax_error *err, const char *fmt, ...)
 {
 	char text[400];
 	va_list ap;
@@ -21,10 +21,10 @@ int x86_image_error(const struct x86_image *image, struct ax_error *err, const c
 			    image->name, text);
 }
 
-int x86_image_open(int fd, const char *what, const char *name, struct x86_image *ret_image,
-		   struct ax_error *err)
+int axarch_image_open(int fd, const char *what, const char *name, struct axarch_image *ret_image,
+		      struct ax_error *err)
 {
-	struct x86_image image = {.fd = fd, .what = what, .name = name ? name : "unnamed"};
+	struct axarch_image image = {.fd = fd, .what = what, .name = name ? name : "unnamed"};
 	struct stat st;
 
 	if (fstat(fd, &st) < 0) {
@@ -33,24 +33,24 @@ int x86_image_open(int fd, const char *what, const char *name, struct x86_image 
 				    what, image.name, strerror(error));
 	}
 	if (S_ISDIR(st.st_mode))
-		return x86_image_error(&image, err, "is a directory, expected a file");
+		return axarch_image_error(&image, err, "is a directory, expected a file");
 	if (!S_ISREG(st.st_mode))
-		return x86_image_error(&image, err,
-				       "is not a regular file, so its size is not known");
+		return axarch_image_error(&image, err,
+					  "is not a regular file, so its size is not known");
 	if (st.st_size <= 0)
-		return x86_image_error(&image, err, "is empty");
+		return axarch_image_error(&image, err, "is empty");
 	image.size_bytes = (uint64_t)st.st_size;
 	*ret_image = image;
 	return 0;
 }
 
-int x86_image_read(const struct x86_image *image, uint64_t offset, void *buf, size_t len,
-		   const char *field, struct ax_error *err)
+int axarch_image_read(const struct axarch_image *image, uint64_t offset, void *buf, size_t len,
+		      const char *field, struct ax_error *err)
 {
 	int rc;
 
 	if (offset > image->size_bytes || len > image->size_bytes - offset)
-		return x86_image_error(
+		return axarch_image_error(
 			image, err,
 			"is too short: %s takes %zu bytes at offset 0x%llx, the file has %llu",
 			field, len, (unsigned long long)offset,
@@ -63,7 +63,7 @@ int x86_image_read(const struct x86_image *image, uint64_t offset, void *buf, si
 	return 0;
 }
 
-const char *x86_image_guess(const uint8_t *head, size_t len)
+const char *axarch_image_guess(const uint8_t *head, size_t len)
 {
 	static const struct {
 		size_t offset;
@@ -88,7 +88,7 @@ const char *x86_image_guess(const uint8_t *head, size_t len)
 		{0, "070701", 6, "a cpio archive (an initrd?)"},
 		{0, "QFI\xfb", 4, "a qcow2 disk image"},
 		{0, "#!", 2, "a script"},
-		{0, "MZ", 2, "a PE/UEFI file without a Linux setup header"},
+		{0, "MZ", 2, "a PE/UEFI file without the header of a Linux kernel"},
 	};
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(known); i++)
@@ -98,4 +98,15 @@ const char *x86_image_guess(const uint8_t *head, size_t len)
 	if (len >= 0x200 && head[0x1fe] == 0x55 && head[0x1ff] == 0xaa)
 		return "a boot sector or a disk image";
 	return NULL;
+}
+
+int axarch_write(struct axas *memory, uint64_t gpa, const void *buf, size_t len, const char *what,
+		 struct ax_error *err)
+{
+	int rc = axas_write(memory, gpa, buf, len);
+	if (rc < 0)
+		return ax_error_set(err, AX_ERROR_MEMORY_SETUP, -rc,
+				    "%s: guest memory 0x%llx..0x%llx is not writable RAM", what,
+				    (unsigned long long)gpa, (unsigned long long)(gpa + len - 1));
+	return 0;
 }
