@@ -37,6 +37,12 @@ apt_private() {
 	) 9>"$dir/lock"
 }
 
+# apt_system: the machine's own apt, as it is.
+apt_system() {
+	need apt-get apt-cache dpkg-deb
+	apt_options=(-qq)
+}
+
 # apt_real META: the package that the metapackage META stands for.
 apt_real() {
 	apt-cache "${apt_options[@]}" depends "$1" 2>/dev/null |
@@ -48,6 +54,8 @@ apt_tree() {
 	local dir=$1 deb
 	shift
 	mkdir -p "$dir.deb" "$dir"
+	# As root, apt downloads as a user of its own.
+	chmod 755 "$SCRATCH" "${dir%/*}" && chmod 777 "$dir.deb"
 	(cd "$dir.deb" && apt-get "${apt_options[@]}" download "$@") >"$dir.log" 2>&1 || {
 		cat "$dir.log" >&2
 		die "apt-get download $* failed; is the archive reachable?"

@@ -77,15 +77,37 @@ find_busybox() {
 	readlink -f "$bb"
 }
 
+# The architecture that images are made for; scripts with --arch set it.
+arch=$(uname -m)
+
+# set_arch ARCH: for what --arch says.
+set_arch() {
+	case $1 in
+	x86_64 | aarch64 | riscv64) arch=$1 ;;
+	*) usage_error "--arch $1: want x86_64, aarch64 or riscv64" ;;
+	esac
+}
+
+# foreign: are images for another architecture than this machine's?
+foreign() { [ "$arch" != "$(uname -m)" ]; }
+
+# userland: directory of the foreign programs; fetched when it is not there.
+userland() { "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/fetch-userland" "$arch"; }
+
 # stage_busybox DIR: busybox and a link for each applet, as on a merged-less system.
 stage_busybox() {
-	local dir=$1 bb path
-	bb=$(find_busybox)
+	local dir=$1 bb path programs
+	if foreign; then
+		programs=$(userland)
+		bb=$programs/bin/busybox
+	else
+		bb=$(find_busybox)
+	fi
 	mkdir -p "$dir"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,tmp,run,root,etc,mnt,lib,var}
 	install -m 755 "$bb" "$dir/bin/busybox"
 	while read -r path; do
 		[ "$path" = bin/busybox ] || [ -e "$dir/$path" ] || ln -s /bin/busybox "$dir/$path"
-	done < <("$bb" --list-full)
+	done < <(if foreign; then cat "$programs/applets"; else "$bb" --list-full; fi)
 }
 
 # kernel_dir NAME|DIR: where a fetched kernel lives, with a hint when it does not.
@@ -142,22 +164,44 @@ pack_cpio() {
 		cpio --null --quiet --reproducible -R 0:0 -H newc -o)
 }
 
-# is_dynamic FILE: an ELF file that a loader of this machine can resolve.
-is_dynamic() {
-	[ "$(head -c4 "$1" | tr -d '\0')" = $'\x7fELF' ] && ldd "$1" >/dev/null 2>&1
+# is_elf FILE
+is_elf() { [ "$(head -c4 "$1" | tr -d '\0')" = $'\x7fELF' ]; }
+
+# libs_of FILE: the paths of the shared libraries of a program of this machine.
+libs_of() {
+	ldd "$1" 2>/dev/null | awk '/=> not found/ { print "missing " $1; next }
+		/=> \// { print $3; next } $1 ~ /^\// { print $1 }'
+}
+
+# foreign_libs_of FILE: "FROM TO" for each shared library of a foreign program, from
+# the cross compiler's C library; TO is where its loader looks.
+foreign_libs_of() {
+	local from=/usr/$arch-linux-gnu/lib name
+	readelf -ld "$1" 2>/dev/null | sed -n 's/.*program interpreter: \(.*\)].*/\1/p; s/.*(NEEDED).*\[\(.*\)]/\1/p' |
+		while read -r name; do
+			if [ ! -f "$from/${name##*/}" ]; then
+				echo "missing $name"
+				continue
+			fi
+			case $name in
+			/*) echo "$from/${name##*/} $name" ;;
+			*) echo "$from/$name /lib/$arch-linux-gnu/$name" ;;
+			esac
+			[ "$name" = "${1##*/}" ] || foreign_libs_of "$from/${name##*/}"
+		done
 }
 
 # stage_libs DIR FILE...: the shared libraries of the FILEs, at the paths where
 # their loader looks for them.
 stage_libs() {
-	local dir=$1 file lib
+	local dir=$1 file from to
 	shift
 	for file; do
-		is_dynamic "$file" || continue
-		ldd "$file" | awk '/=> not found/ { print "missing " $1; next }
-			/=> \// { print $3; next } $1 ~ /^\// { print $1 }'
-	done | sort -u | while read -r lib; do
-		case $lib in missing*) die "library ${lib#missing } not found" ;; esac
-		[ -e "$dir$lib" ] || install -D -m 755 "$lib" "$dir$lib"
+		is_elf "$file" || continue
+		if foreign; then foreign_libs_of "$file"; else libs_of "$file"; fi
+	done | sort -u | while read -r from to; do
+		[ "$from" != missing ] || die "library $to not found"
+		to=${to:-$from}
+		[ -e "$dir$to" ] || install -D -m 755 "$from" "$dir$to"
 	done
 }

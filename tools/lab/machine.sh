@@ -1,50 +1,28 @@
 # shellcheck shell=bash
-# The lab's machine: which QEMU command line gives a Linux with a complete KVM,
-# and one run of it from start to sentinel. The why of each option: README.md.
-
-# tsc_khz: the rate of the host's TSC, which TCG hands through. Without it the
-# lab's kernel calibrates against timers that lag on a loaded host, and hangs.
-tsc_khz() {
-	local khz
-	if [ "$icount" = yes ]; then echo 1000000; return; fi
-	khz=${AXVM_LAB_TSC_KHZ:-}
-	[ -n "$khz" ] || khz=$(cat /sys/devices/system/cpu/cpu0/tsc_freq_khz 2>/dev/null || true)
-	[ -n "$khz" ] || khz=$(awk -F: '/^model name/ && match($2, /@ *[0-9.]+GHz/) {
-		split(substr($2, RSTART), f, /[@ G]+/); printf "%d", f[2] * 1000000; exit }' /proc/cpuinfo)
-	[ -n "$khz" ] || khz=$(awk -F: '/^cpu MHz/ { printf "%d", $2 * 1000; exit }' /proc/cpuinfo)
-	[ -n "$khz" ] || die "cannot tell the TSC rate of this host; set AXVM_LAB_TSC_KHZ"
-	echo "$khz"
-}
+# One run of the lab's machine, whatever its architecture, from start to
+# sentinel. What differs is in machine-ARCH.sh, which defines
+#   lab_kernel, lab_modules   the kernel it boots, and the modules that go in
+#   default_cpus              without --cpus
+#   kvm_modules               one word or more for modprobe, a module and its parameters
+#   hang_commands, hang_pattern   what to ask the monitor about a CPU that hangs
+#   machine_command           adds machine, CPU and bus to the array qemu; sets bus
+#                             (virtio's, device or pci) and append (kernel command line)
+# The why of each option: README.md.
 
 # qemu_command: fills the array qemu from the options of the run.
 qemu_command() {
-	local kdir bus=device threading=single append model
+	local kdir bus=device threading=single append=''
 	kdir=$(kernel_dir "$lab_kernel")
 	[ "$cpus" -eq 1 ] || threading=multi
 	[ -z "$thread" ] || threading=$thread
-	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+	qemu=("qemu-system-$arch" -nodefaults -no-user-config -display none -no-reboot
 		-accel "tcg,thread=$threading" -m "$memory")
-	if [ "$numa" = yes ]; then
-		bus=pci
-		# An E5-2680 v2 in all but the vendor, whom kvm_amd insists on.
-		model="IvyBridge,vendor=AuthenticAMD,family=6,model=62,stepping=4"
-		model+=",model-id=Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz,+svm,+npt,+svme-addr-chk,+vgif,+pdpe1gb"
-		local half=$((memory / 2))
-		qemu+=(-M q35 -cpu "$model$cpu_features" -smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
-			-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=${half}M"
-			-numa node,nodeid=0,memdev=m0 -numa node,nodeid=1,memdev=m1
-			-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa dist,src=0,dst=1,val=21)
-	else
-		# TCG does not intercept XSETBV, so KVM would lose the guest's XCR0.
-		model="max,+svm,+pdpe1gb,-xsave,-avx,-avx2,-fma,-f16c,-pku,-mpx"
-		qemu+=(-M "microvm,rtc=on" -cpu "$model$cpu_features" -smp "$cpus")
-	fi
+	machine_command
 	[ "$icount" = no ] || qemu+=(-icount "shift=3,sleep=off" -seed 1 -rtc "base=2026-01-01T00:00:00,clock=vm")
-	append="console=ttyS0 panic=-1 reboot=t tsc=reliable tsc_early_khz=$(tsc_khz) no_timer_check"
-	append+=" mitigations=off nokaslr random.trust_cpu=on quiet loglevel=3"
+	append+=" panic=-1 nokaslr random.trust_cpu=on quiet loglevel=3"
 	# A lab that hangs shows as a soft lockup long before the timeout.
 	[ "$cpus" -eq 1 ] || append+=" softlockup_panic=1"
-	qemu+=(-kernel "$kdir/vmlinuz" -initrd "$initrd" -append "$append $extra_append")
+	qemu+=(-kernel "$kdir/vmlinuz" -initrd "$initrd" -append "${append# } $extra_append")
 	[ -z "$disk" ] || qemu+=(-drive "file=$disk,if=none,id=payload,format=raw,cache=unsafe"
 		-device "virtio-blk-$bus,drive=payload,serial=axpayload")
 	[ -z "$out_disk" ] || qemu+=(-drive "file=$out_disk,if=none,id=out,format=raw,cache=unsafe"
@@ -78,8 +56,8 @@ watch_heart() {
 		[ $(($(date +%s) - $(stat -c %Y "$raw"))) -ge "$silence" ] || continue
 		say "the lab has been silent for $silence s: it hangs"
 		# The monitor answers while the CPU does not.
-		(timeout 2 cat "$SCRATCH/mon.out" | grep -aE '^[RCE]|^GS|lapic|IRR|ISR|LVTT|APR|^irq' >&2) &
-		printf '%s\n' 'info registers' 'info lapic' 'info pic' >"$SCRATCH/mon.in"
+		(timeout 2 cat "$SCRATCH/mon.out" | grep -aE "$hang_pattern" >&2) &
+		printf '%s\n' "${hang_commands[@]}" >"$SCRATCH/mon.in"
 		wait $!
 		kill "$pid"
 	done

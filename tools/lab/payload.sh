@@ -3,20 +3,18 @@
 # content, and the payload of one run (added files, their libraries, guests,
 # the command), either appended to it or, when large, as a disk image.
 
-lab_kernel=6.1
-lab_modules=(
-	virtio_mmio virtio_pci virtio_blk virtio_net virtio_console ext4 crc32c_generic
-	kvm kvm_amd tun tap vhost_net vhost_vsock loop dm_flakey null_blk
-)
 payload_limit_mb=50
+
+lab_busybox() { if foreign; then echo "$(userland)/bin/busybox"; else find_busybox; fi; }
 
 # base_archive: path of the lab's base initramfs; built when its ingredients changed.
 base_archive() {
 	local kdir key file tmp
 	kdir=$(kernel_dir "$lab_kernel")
 	key=$({
-		cat "$kdir/release" "$lab_dir/init" "$lab_dir/../guest/common.sh" "$(find_busybox)"
-		printf '%s\n' "${lab_modules[@]}"
+		cat "$lab_dir/init" "$lab_dir/../guest/common.sh" "$(lab_busybox)"
+		[ ! -f "$kdir/release" ] || cat "$kdir/release"
+		printf '%s\n' "$arch" "${lab_modules[@]}"
 	} | sha256sum | cut -c1-16)
 	file=$AXVM_CACHE/lab/base-$key.cpio
 	if [ ! -f "$file" ]; then
@@ -67,6 +65,11 @@ add_program() {
 
 add_tool() {
 	local file
+	if foreign; then
+		[ "$1" = fio ] || die "--with $1: a lab of another architecture has only fio"
+		add_path "$(userland)/usr/bin/fio:/usr/bin/fio"
+		return
+	fi
 	case $1 in
 	qemu)
 		add_program qemu-system-x86_64 qemu-system-x86
@@ -92,7 +95,7 @@ add_guest() {
 	dir=$(kernel_dir "$name")
 	mkdir -p "$payload/lab/guest/$name"
 	cp "$dir/vmlinuz" "$payload/lab/guest/$name/"
-	"$lab_dir/../guest/mkinitramfs" -k "$name" -o "$payload/lab/guest/$name/initramfs"
+	"$lab_dir/../guest/mkinitramfs" --arch "$arch" -k "$name" -o "$payload/lab/guest/$name/initramfs"
 }
 
 # quote ARG...: as one line for a POSIX shell.
