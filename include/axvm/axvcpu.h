@@ -150,6 +150,9 @@ struct axvcpu_ops {
 	int (*complete)(void *impl, struct ax_error *err);
 	/* Any thread: is the guest CPU halted (HLT, WFI) or not yet started? May be NULL. */
 	bool (*halted)(void *impl);
+	/* Is the CPU up, that is started by INIT/SIPI, PSCI or HSM and not ended that way since?
+	 * May be NULL: always. */
+	int (*online)(void *impl, bool *ret_online, struct ax_error *err);
 	/* Any thread, vCPU running, halted or stopped: queue an interrupt. */
 	int (*inject)(void *impl, const struct axvcpu_irq *irq, struct ax_error *err);
 	int (*set_entry)(void *impl, uint64_t entry, struct ax_error *err);
@@ -207,6 +210,10 @@ bool axvcpu_is_bsp(const struct axvcpu *vcpu);
 void *axvcpu_impl(const struct axvcpu *vcpu);
 /* Never blocks; RUNNING is reported as BLOCKED while ops->halted says so. */
 enum axvcpu_state axvcpu_state(const struct axvcpu *vcpu);
+
+/* Has the guest brought this CPU up (and not down again)? Asked between two runs: a running vCPU is
+ * kicked, and the call waits for it as axvcpu_call does. From FREE on. */
+int axvcpu_online(struct axvcpu *vcpu, bool *ret_online, struct ax_error *err);
 
 /* The moves, for embedders that bring their own thread. Wrong source state: -EBADFD with
  * AX_ERROR_INVALID_STATE naming state and operation, nothing changed. A hook that fails: INVALID.

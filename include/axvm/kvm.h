@@ -82,6 +82,9 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu);
  * while KVM blocks the vCPU in HLT or before its start, false when KVM cannot tell. stat: -ENOENT
  * when KVM has no such statistic, -ENOTSUP when it has none at all. */
 bool axkvm_vcpu_halted(struct axkvm_vcpu *vcpu);
+/* By KVM_GET_MP_STATE: not while it waits for INIT or SIPI, or is stopped (PSCI, HSM). A KVM that
+ * keeps no such state has all vCPUs up. The vCPU's thread: KVM lets no other in while it runs. */
+int axkvm_vcpu_online(struct axkvm_vcpu *vcpu, bool *ret_online, struct ax_error *err);
 int axkvm_vcpu_stat(struct axkvm_vcpu *vcpu, const char *name, uint64_t *ret_value);
 
 /* ---- KVM's own statistics ---------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
- * Access to a vCPU between two runs: its entry point, registers and return value, and interrupts
- * put in front of it.
+ * Access to a vCPU between two runs: its entry point, registers and return value, whether it is up,
+ * and interrupts put in front of it.
  *
  * Decides where each is legal and on which thread it happens; what a register is, and how an
  * interrupt waits for its delivery, is the architecture's.
@@ -82,6 +82,21 @@ int axvcpu_set_return_value(struct axvcpu *vcpu, uint64_t value, struct ax_error
 	struct register_access access = {.op = AXVCPU_OP_SET_RETURN_VALUE, .value = value};
 
 	return access_register(vcpu, &access, err);
+}
+
+static int online_here(struct axvcpu *vcpu, void *arg, struct ax_error *err)
+{
+	return vcpu->ops->online(vcpu->impl, arg, err);
+}
+
+int axvcpu_online(struct axvcpu *vcpu, bool *ret_online, struct ax_error *err)
+{
+	bool online = true;
+	int rc = vcpu->ops->online ? axvcpu_call(vcpu, online_here, &online, err) : 0;
+
+	if (rc == 0)
+		*ret_online = online;
+	return rc;
 }
 
 int axvcpu_inject(struct axvcpu *vcpu, const struct axvcpu_irq *irq, struct ax_error *err)

@@ -24,8 +24,23 @@ static void print_exits(const struct axvm *vm)
 				(unsigned long long)by_kind[k]);
 }
 
+/* vCPUs that the guest had brought up when it ended. */
+static uint32_t count_online(const struct axvm *vm)
+{
+	uint32_t count = 0;
+
+	for (uint32_t v = 0; v < axvm_vcpu_count(vm); v++) {
+		bool online = false;
+
+		if (axvcpu_online(axvm_vcpu((struct axvm *)(uintptr_t)vm, v), &online, NULL) == 0)
+			count += online;
+	}
+	return count;
+}
+
 void summary_print(const struct axvm *vm)
 {
+	const uint32_t vcpus = axvm_vcpu_count(vm), online = count_online(vm);
 	struct axvm_metrics metrics;
 	struct axvm_stop_info info;
 	const char *name, *help;
@@ -33,9 +48,12 @@ void summary_print(const struct axvm *vm)
 
 	axvm_get_metrics(vm, &metrics);
 	axvm_get_stop_info(vm, &info);
-	fprintf(stderr, "\naxvm: %s stopped (%s) after %.3f s on %u vCPU%s\n", axvm_name(vm),
-		axvm_stop_reason_name(info.reason), (double)metrics.runtime_ns / 1e9,
-		axvm_vcpu_count(vm), axvm_vcpu_count(vm) == 1 ? "" : "s");
+	fprintf(stderr, "\naxvm: %s stopped (%s) after %.3f s on %u vCPU%s", axvm_name(vm),
+		axvm_stop_reason_name(info.reason), (double)metrics.runtime_ns / 1e9, vcpus,
+		vcpus == 1 ? "" : "s");
+	if (online < vcpus)
+		fprintf(stderr, ", %u of them up", online);
+	fprintf(stderr, "\n");
 	for (size_t i = 0; (name = axvm_metric_at(&metrics, i, &help, &value)); i++)
 		if (value && !strstr(name, "_ns"))
 			fprintf(stderr, "  %-20s %14llu  %s\n", name, (unsigned long long)value,

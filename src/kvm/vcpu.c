@@ -203,6 +203,22 @@ void axkvm_vcpu_clear_kick(struct axkvm_vcpu *vcpu)
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
+int axkvm_vcpu_online(struct axkvm_vcpu *vcpu, bool *ret_online, struct ax_error *err)
+{
+	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	int ret = 0;
+
+	if (axkvm_check(vcpu->vm->kvm, KVM_CAP_MP_STATE))
+		ret = axkvm_call_ptr(vcpu->vm->kvm, vcpu->fd, KVM_GET_MP_STATE, &state);
+	if (ret < 0)
+		return ax_error_set(err, AX_ERROR_REGISTER_ACCESS, -ret,
+				    "KVM_GET_MP_STATE of vCPU %lu: %s", vcpu->id, strerror(-ret));
+	*ret_online = state.mp_state == KVM_MP_STATE_RUNNABLE ||
+		      state.mp_state == KVM_MP_STATE_HALTED ||
+		      state.mp_state == KVM_MP_STATE_AP_RESET_HOLD;
+	return 0;
+}
+
 /* ---- statistics -------------------------------------------------------------------- */
 
 static const struct axkvm_stats *vcpu_stats(struct axkvm_vcpu *vcpu)

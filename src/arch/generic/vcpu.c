@@ -190,6 +190,15 @@ static bool halted(void *impl)
 	return atomic_load(&vcpu->halted);
 }
 
+static int online(void *impl, bool *ret_online, struct ax_error *err)
+{
+	const struct generic_vcpu *vcpu = impl;
+
+	(void)err;
+	*ret_online = !vcpu->is_down;
+	return 0;
+}
+
 static int inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err)
 {
 	struct generic_vcpu *vcpu = impl;
@@ -253,6 +262,7 @@ int generic_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcp
 		.clear_kick = clear_kick,
 		.complete = complete,
 		.halted = halted,
+		.online = online,
 		.inject = inject,
 		.set_entry = generic_vcpu_set_entry,
 		.set_gpr = generic_vcpu_set_gpr,

@@ -90,6 +90,14 @@ static bool vcpu_halted(void *impl)
 	return axkvm_vcpu_halted(vcpu->kvm);
 }
 
+/* Application processors wait for INIT and SIPI. Linux takes a CPU down without telling anybody: it
+ * stays up here. */
+static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)
+{
+	struct x86_vcpu *vcpu = impl;
+	return axkvm_vcpu_online(vcpu->kvm, ret_online, err);
+}
+
 static void vcpu_destroy(void *impl)
 {
 	struct x86_vcpu *vcpu = impl;
@@ -107,6 +115,7 @@ static const struct axvcpu_ops vcpu_ops = {
 	.clear_kick = vcpu_clear_kick,
 	.complete = vcpu_complete,
 	.halted = vcpu_halted,
+	.online = vcpu_online,
 	.inject = x86_vcpu_inject,
 	.set_entry = x86_vcpu_set_entry,
 	.set_gpr = x86_vcpu_set_gpr,

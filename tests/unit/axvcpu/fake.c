@@ -98,6 +98,15 @@ static bool halted(void *impl)
 	return atomic_load(&((struct fake *)impl)->halted);
 }
 
+static int online(void *impl, bool *ret_online, struct ax_error *err)
+{
+	struct fake *fake = impl;
+
+	fake->register_thread = pthread_self();
+	*ret_online = !fake->is_down;
+	return told_to_fail(fake, FAKE_REGISTER, err);
+}
+
 static int inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err)
 {
 	(void)irq;
@@ -168,6 +177,7 @@ const struct axvcpu_ops fake_ops = {
 	.clear_kick = clear_kick,
 	.complete = complete,
 	.halted = halted,
+	.online = online,
 	.inject = inject,
 	.set_entry = set_entry,
 	.set_gpr = set_gpr,

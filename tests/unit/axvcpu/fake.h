@@ -27,6 +27,7 @@ struct fake {
 	size_t exit_count;
 	bool repeat;     /* begin again instead of blocking */
 	bool say_halted; /* while it blocks */
+	bool is_down;
 	enum fake_hook failing;
 	bool fail_silently; /* without filling err */
 

@@ -55,6 +55,43 @@ static void test_call(void **state)
 	axvcpu_destroy(vcpu);
 }
 
+/* Is it up? Asked where register accesses happen; without the hook the answer is yes. */
+static void test_online(void **state)
+{
+	struct fake fake = {0};
+	struct owner owner = {0};
+	struct axvcpu *vcpu = fake_vcpu(&fake, &owner, 0);
+	struct axvcpu_ops without = fake_ops;
+	struct axvcpu_config config = {.ops = &without, .impl = &fake};
+	struct axvcpu *other;
+	bool online = false;
+
+	(void)state;
+	assert_int_equal(axvcpu_setup(vcpu, NULL), 0);
+	assert_int_equal(axvcpu_online(vcpu, &online, NULL), 0);
+	assert_true(online);
+	fake.is_down = true;
+	assert_int_equal(axvcpu_start(vcpu, false, NULL), 0);
+	wait_until(atomic_load(&fake.blocking));
+	assert_int_equal(axvcpu_online(vcpu, &online, NULL), 0); /* of a running vCPU */
+	assert_false(online);
+	assert_true(pthread_equal(fake.register_thread, fake.run_thread));
+	fake.failing = FAKE_REGISTER;
+	online = true;
+	assert_true(axvcpu_online(vcpu, &online, NULL) < 0);
+	assert_true(online);
+	axvcpu_request_stop(vcpu);
+	axvcpu_join(vcpu);
+	axvcpu_destroy(vcpu);
+
+	without.online = NULL;
+	assert_int_equal(axvcpu_create(&config, &other, NULL), 0);
+	assert_int_equal(axvcpu_setup(other, NULL), 0);
+	assert_int_equal(axvcpu_online(other, &online, NULL), 0);
+	assert_true(online);
+	axvcpu_destroy(other);
+}
+
 /* What a handler may do to its own vCPU. */
 static void meddle(struct owner *owner, struct axvcpu *vcpu, struct axvcpu_exit *exit)
 {
@@ -127,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_online),
 		cmocka_unit_test(test_handler_on_its_own_vcpu),
 		cmocka_unit_test(test_registers_of_a_busy_thread),
 	};

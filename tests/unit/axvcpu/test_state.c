@@ -178,9 +178,9 @@ static void test_creation_failure(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(fake_ops) / sizeof(void *); i++) {
-		static const size_t optional[] = {offsetof(struct axvcpu_ops, bind),
-						  offsetof(struct axvcpu_ops, unbind),
-						  offsetof(struct axvcpu_ops, halted)};
+		static const size_t optional[] = {
+			offsetof(struct axvcpu_ops, bind), offsetof(struct axvcpu_ops, unbind),
+			offsetof(struct axvcpu_ops, halted), offsetof(struct axvcpu_ops, online)};
 		struct axvcpu_ops ops = fake_ops;
 		struct axvcpu_config config = {.ops = &ops, .impl = &fake};
 		struct axvcpu *vcpu = untouched;

@@ -216,8 +216,14 @@ static void test_several(void **state)
 	assert_int_equal(axvcpu_inject(machine.vcpu[0], &irq, NULL), 0);
 	wait_until(machine.seen[AXVCPU_EXIT_SYSTEM_DOWN] == 1);
 	assert_int_equal(axvcpu_pause(machine.vcpu[2], NULL), 0);
-	/* The one that ended itself is halted for good when started again. */
+	/* The one that ended itself is down, and halted for good when started again. */
 	axvcpu_join(machine.vcpu[1]);
+	for (uint32_t i = 0; i < 3; i++) {
+		bool online = i == 1;
+
+		assert_int_equal(axvcpu_online(machine.vcpu[i], &online, NULL), 0);
+		assert_int_equal(online, i != 1);
+	}
 	assert_int_equal(axvcpu_start(machine.vcpu[1], false, NULL), 0);
 	wait_until(axvcpu_state(machine.vcpu[1]) == AXVCPU_BLOCKED);
 	machine_destroy(&machine);
