@@ -246,6 +246,21 @@ struct axdev_uart16550_config {
 	struct axchr *chr; /* not owned, outlives the device */
 };
 
+/* Arm PrimeCell UART r1p5 (DDI 0183), class "pl011", type 0x42 (ours): 4 KiB of MMIO. */
+struct axdev_pl011_config {
+	uint64_t base;
+	uint32_t gsi;      /* level */
+	struct axchr *chr; /* not owned, outlives the device; NULL: nothing is plugged in */
+};
+
+/* Arm PrimeCell real-time clock (DDI 0224), class "pl031", type 0x43 (ours): 4 KiB of MMIO. Shows
+ * the host's CLOCK_REALTIME. Its alarm waits on the services' io_loop; without one it is seen by
+ * the next access. */
+struct axdev_pl031_config {
+	uint64_t base;
+	uint32_t gsi; /* level */
+};
+
 /*
  * Registers by which a guest ends or restarts the machine, as a table: a write of `value` (under
  * `mask`) at an address reports an event. Class "power", type 0x40 (ours).

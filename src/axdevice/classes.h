@@ -8,6 +8,8 @@
 #include <axvm/axdevice.h>
 
 extern const struct axdev_class axdev_uart16550_class;
+extern const struct axdev_class axdev_pl011_class;
+extern const struct axdev_class axdev_pl031_class;
 extern const struct axdev_class axdev_power_class;
 extern const struct axdev_class axdev_hypercall_class;
 extern const struct axdev_class axvirtio_blk_class;

@@ -12,8 +12,9 @@ static void test_numbers(void **state)
 		const char *name;
 		uint32_t type;
 	} known[] = {
-		{"uart16550", 2},     {"power", 0x40},      {"hypercall-doorbell", 0x41},
-		{"virtio-blk", 0xe1}, {"virtio-rng", 0xe4},
+		{"uart16550", 2},     {"power", 0x40}, {"hypercall-doorbell", 0x41},
+		{"pl011", 0x42},      {"pl031", 0x43}, {"virtio-blk", 0xe1},
+		{"virtio-rng", 0xe4},
 	};
 	size_t count = 0;
 
