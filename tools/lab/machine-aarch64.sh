@@ -9,6 +9,7 @@ lab_modules=(
 )
 default_cpus=2
 kvm_modules=''
+firmware_end=''
 hang_commands=('info registers -a')
 hang_pattern='^ *PC=|^PSTATE|^X[0-9]|^CPU'
 

@@ -8,6 +8,7 @@ lab_modules=(
 )
 default_cpus=1
 kvm_modules="kvm-amd npt=$npt"
+firmware_end=''
 hang_commands=('info registers' 'info lapic' 'info pic')
 hang_pattern='^[RCE]|^GS|lapic|IRR|ISR|LVTT|APR|^irq'
 

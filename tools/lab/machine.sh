@@ -4,6 +4,7 @@
 #   lab_kernel, lab_modules   the kernel it boots, and the modules that go in
 #   default_cpus              without --cpus
 #   kvm_modules               one word or more for modprobe, a module and its parameters
+#   firmware_end              a pattern of the last line that the firmware prints; empty if silent
 #   hang_commands, hang_pattern   what to ask the monitor about a CPU that hangs
 #   machine_command           adds machine, CPU and bus to the array qemu; sets bus
 #                             (virtio's, device or pci) and append (kernel command line)
@@ -69,7 +70,7 @@ run_once() {
 	local log=$SCRATCH/console fifo=$SCRATCH/fifo status=0 reader watcher=''
 	rm -f "$fifo" "$SCRATCH"/mon.{in,out} "$SCRATCH/raw"
 	mkfifo "$fifo" "$SCRATCH"/mon.{in,out}
-	sed -u -e 's/\x05//g' -e 's/\r$//' -e '/^LAB rc=[0-9]*$/,${/^LAB rc=/!d}' <"$fifo" | tee "$log" &
+	sed -u ${firmware_end:+-e "1,/$firmware_end/d"} -e 's/\x05//g' -e 's/\r*$//' -e '/^LAB rc=[0-9]*$/,${/^LAB rc=/!d}' <"$fifo" | tee "$log" &
 	reader=$!
 	timeout --foreground -k 5 "$timeout" "${qemu[@]}" \
 		-chardev "stdio,id=con,signal=off,logfile=$SCRATCH/raw" -serial chardev:con \
