@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the boot cases where a complete KVM is: on this host, or in the lab. Needs in this directory
 # the binary axvm, the guests (guest/NAME/vmlinuz, initramfs), the disks and the file `cases`.
+# ARCH says which architecture's cases are meant; default this machine's.
 # Prints PASS or FAIL per case, with the console's end for a failure.
 #   inside.sh [PATTERN]...    the cases whose name matches one of the shell patterns; default all
 #   inside.sh --list [PATTERN]...    their names
@@ -12,6 +13,12 @@ list=''
 [ "${1:-}" != --list ] || { list=yes; shift; }
 [ $# -gt 0 ] || set -- '*'
 patterns=$*
+arch=${ARCH:-$(uname -m)}
+
+# runs_here ARCHITECTURES: is this architecture among them?
+runs_here() {
+	case " $1 " in *" $arch "* | *" all "*) ;; *) return 1 ;; esac
+}
 
 # wanted NAME: is it to be run? With --list it is only named.
 wanted() {
@@ -100,9 +107,10 @@ run_case() { # name guest scenarios options status must mustnot
 }
 
 # The report of complaints quotes dmesg, so the patterns see it too.
-while IFS='|' read -r name guest scenarios options status must mustnot; do
+while IFS='|' read -r name architectures guest scenarios options status must mustnot; do
 	case $name in '' | '#'*) continue ;; esac
 	name=$(echo "$name" | tr -d ' ')
+	runs_here "$architectures" || continue
 	wanted "$name" || continue
 	guest=$(echo "$guest" | tr -d ' ')
 	if [ ! -e "$(kernel_of "$guest")" ]; then
@@ -116,6 +124,8 @@ done <cases
 
 for script in scripts/*.sh; do
 	name=$(basename "$script" .sh)
+	architectures=$(sed -n 's/^# architectures: //p' "$script")
+	runs_here "${architectures:-all}" || continue
 	wanted "$name" || continue
 	rm -f "$work"/*.img "$work/out"
 	why=$(WORK=$work timeout -s KILL 200 sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}

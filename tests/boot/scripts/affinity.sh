@@ -1,5 +1,6 @@
 # --cpu-affinity: every vCPU's thread has its one CPU; a CPU that is not there is refused by name
 # before anything is made.
+# architectures: x86_64
 . scripts/lib.inc
 first=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
 start -c 2 -m 256M --cpu-affinity "$first,$first" --append axtest=idle

@@ -1,5 +1,6 @@
 # Our counters against KVM's own after a whole boot: no exit is lost or counted twice, each cause
 # agrees, and an idle guest costs almost nothing and shows its CPUs as halted, not as exits.
+# architectures: x86_64
 . scripts/lib.inc
 cp data.img "$WORK/disk.img"
 start -c 2 -m 256M --disk "$WORK/disk.img" --append axtest=disk,idle

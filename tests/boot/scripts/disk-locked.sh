@@ -1,4 +1,5 @@
 # Two monitors on one writable image: the second is refused with the file's name.
+# architectures: x86_64
 . scripts/lib.inc
 cp data.img "$WORK/disk.img"
 start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=idle

@@ -1,4 +1,5 @@
 # Guest memory from the huge-page pools: with pages they are used, without there is a clear error.
+# architectures: x86_64
 . scripts/memory.inc
 pool=/sys/kernel/mm/hugepages
 

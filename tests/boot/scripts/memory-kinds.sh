@@ -1,5 +1,6 @@
 # What stands behind a running guest's memory: huge pages by request, all or only touched pages,
 # locked ones.
+# architectures: x86_64
 . scripts/memory.inc
 
 idle -m 256M

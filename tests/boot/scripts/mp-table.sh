@@ -1,5 +1,6 @@
 # acpi=off: CPUs and interrupts come from the MP table, devices from the command line. Needs a kernel
 # that reads MP tables, which Debian's do not. Without ACPI Linux cannot power off: it reboots.
+# architectures: x86_64
 . scripts/lib.inc
 [ -e guest/tiny/vmlinuz ] || { echo "no tiny guest"; exit 1; }
 cp data.img "$WORK/disk.img"

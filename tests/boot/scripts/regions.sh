@@ -1,5 +1,6 @@
 # Further memory regions of every type: fresh ones are RAM to the guest, a file is reserved, shared
 # with the host in both directions, and unchanged where it is read-only.
+# architectures: x86_64
 . scripts/lib.inc
 file=$WORK/shared.img
 rom=$WORK/rom.img

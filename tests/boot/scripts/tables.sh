@@ -1,4 +1,5 @@
 # iasl takes the guest's own ACPI tables apart and together again without an error or warning.
+# architectures: x86_64
 . scripts/lib.inc
 command -v iasl >/dev/null || { echo "no iasl here"; exit 1; }
 start -c 4 -m 256M --append axtest=login
