@@ -198,7 +198,6 @@ struct axarch {
 enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
 
 /* An architecture is a directory of src/arch and one line in its meson.build. */
-extern const struct axarch axarch_generic;
 const struct axarch *axarch_native(void);              /* this machine's; never NULL */
 const struct axarch *axarch_by_name(const char *name); /* NULL: unknown */
 const struct axarch *axarch_at(size_t index);          /* NULL past the end */

@@ -31,5 +31,5 @@ const struct axarch *axarch_native(void)
 	for (size_t i = 0; i < AX_ARRAY_LEN(architectures); i++)
 		if (architectures[i]->ident())
 			return architectures[i];
-	return architectures[AX_ARRAY_LEN(architectures) - 1]; /* the fake */
+	return architectures[AX_ARRAY_LEN(architectures) - 1]; /* the fake, where it is built */
 }

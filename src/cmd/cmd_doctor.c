@@ -49,11 +49,12 @@ static void print_profiles(const struct axhost_facts *facts)
 	}
 }
 
-/* Returns how many required facts are missing. */
-static size_t print_kvm(const struct axarch *arch, const char *device)
+/* Returns whether the CPU itself lacks what a complete KVM is made of. */
+static bool print_kvm(const struct axarch *arch, const char *device)
 {
 	static struct axarch_fact facts[64];
-	size_t count = arch->facts(device, facts, AX_ARRAY_LEN(facts)), missing = 0;
+	size_t count = arch->facts(device, facts, AX_ARRAY_LEN(facts));
+	bool partial = false;
 
 	printf("\nKVM (%s)\n", device ? device : "/dev/kvm");
 	for (size_t i = 0; i < count && i < AX_ARRAY_LEN(facts); i++) {
@@ -66,13 +67,12 @@ static size_t print_kvm(const struct axarch *arch, const char *device)
 			snprintf(value, sizeof(value), "%s", facts[i].value ? "yes" : "no");
 		printf("  %-32s %-8s %s%s\n", facts[i].name, value,
 		       facts[i].what ? facts[i].what : "", lacks ? "  <- required" : "");
-		missing += lacks;
+		partial = partial || (!facts[i].value && !strcmp(facts[i].name, "vmx/svm"));
 	}
-	return missing;
+	return partial;
 }
 
-static int print_verdict(const struct axarch *arch, const struct axhost_facts *facts,
-			 const char *device)
+static int print_verdict(const struct axarch *arch, bool partial, const char *device)
 {
 	struct ax_error err = {0};
 	int status = 0;
@@ -83,7 +83,7 @@ static int print_verdict(const struct axarch *arch, const struct axhost_facts *f
 		if (err.hint[0])
 			printf("  What to do: %s\n", err.hint);
 		status = ax_error_kind_exit_status(err.kind);
-	} else if (!facts->vmx && !facts->svm && !strcmp(arch->name, "x86_64")) {
+	} else if (partial) {
 		printf("  /dev/kvm is a paravirtual or partial KVM: the CPU shows neither VT-x "
 		       "(vmx) nor AMD-V\n"
 		       "  (svm). Bare payloads run (`axvm selftest`); stock Linux kernels will "
@@ -115,8 +115,7 @@ static int run(int argc, char **argv)
 	axhost_read("", &facts);
 	print_host(&facts);
 	print_profiles(&facts);
-	(void)print_kvm(arch, device);
-	return print_verdict(arch, &facts, device);
+	return print_verdict(arch, print_kvm(arch, device), device);
 }
 
 static void help(void)

@@ -44,6 +44,13 @@ check usage/cpus-beyond-machine 2 "256 vCPUs" -- "${fake[@]}" -k off --cpus 256
 check usage/memory-beyond-machine 2 "64G" -- "${fake[@]}" -k off --memory 65G
 check usage/cpu-that-is-not-there 31 "9999" -- "${fake[@]}" -k spin --cpu-affinity 9999
 check usage/unknown-arch 2 "arch: 'vax' is not known" "generic" -- run --arch vax -k off
+# shellcheck disable=SC2154 # root is the caller's
+if [ -d "$root/src/arch/loongarch64" ]; then
+	check usage/arch-not-there-yet 1 "not implemented on loongarch64 yet" \
+		"How to add an architecture" -- run --arch loongarch64 -k "$AXVM"
+	check usage/check-arch-not-there-yet 1 "not implemented on loongarch64 yet" -- \
+		config check --arch loongarch64 -k "$AXVM"
+fi
 check usage/unknown-profile 2 "profile: 'xv9' is not known" "auto, xv2, generic" -- \
 	"${fake[@]}" -k off --profile xv9
 check usage/no-kernel 3 "has no kernel to start" "--kernel PATH" -- "${fake[@]}"

@@ -10,6 +10,8 @@
 
 #include <axvm/arch.h>
 
+extern const struct axarch axarch_generic;
+
 /* ---- the machine ------------------------------------------------------------------------- */
 
 #define GENERIC_LOW_RAM_BYTES (3 * AX_GIB) /* what is more continues at 4 GiB */
