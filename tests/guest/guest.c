@@ -73,6 +73,7 @@ void guest_create(struct guest *guest, const struct guest_config *config)
 	guest->config = *config;
 	guest->config.vcpus = config->vcpus ? config->vcpus : 1;
 	guest->config.bits = config->bits ? config->bits : 64;
+	guest->config.load_gpa = config->load_gpa ? config->load_gpa : GUEST_CODE_GPA;
 	guest->read_value = 0x8877665544332211ULL;
 	pthread_mutex_init(&guest->lock, NULL);
 	pthread_cond_init(&guest->changed, NULL);
@@ -84,6 +85,8 @@ void guest_create(struct guest *guest, const struct guest_config *config)
 		.memory_bytes = 16 * AX_MIB,
 		.irq_mode = config->irq_mode,
 		.legacy_pit = config->pit,
+		.gic_version = config->gic,
+		.uart = config->uart,
 		.cpu.mask_paravirt = true, /* some KVMs tell of features only stock kernels use */
 	};
 	CHECK_OK(guest->arch->plan(&vm, &guest->plan, &guest->err), &guest->err);
@@ -108,7 +111,7 @@ void guest_create(struct guest *guest, const struct guest_config *config)
 
 void guest_load(struct guest *guest, const char *code, const char *code_end)
 {
-	uint64_t gpa = guest->config.bits == 16 ? 0x8000 : GUEST_CODE_GPA;
+	uint64_t gpa = guest->config.load_gpa;
 	const struct axarch_boot boot = {
 		.kernel_fd = -1,
 		.initrd_fd = -1,
@@ -122,22 +125,8 @@ void guest_load(struct guest *guest, const char *code, const char *code_end)
 	CHECK_OK(guest->arch->load(guest->vm, guest->memory, &boot, &machine, &guest->err),
 		 &guest->err);
 	CHECK_OK(axas_write(guest->memory, gpa, code, (size_t)(code_end - code)), &guest->err);
-	/* The IDT's pseudo-descriptor; gates come by guest_gate. */
-	const uint16_t limit = 256 * 16 - 1;
-	const uint64_t base = GUEST_IDT_GPA;
-	axas_write(guest->memory, GUEST_IDT_GPA + 0x10000, &limit, sizeof(limit));
-	axas_write(guest->memory, GUEST_IDT_GPA + 0x10002, &base, sizeof(base));
 	for (unsigned i = 0; i < guest->config.vcpus; i++)
 		CHECK_OK(axvcpu_setup(guest->vcpu[i], &guest->err), &guest->err);
-}
-
-void guest_gate(struct guest *guest, unsigned vector, uint64_t handler_gpa)
-{
-	uint64_t gate[2] = {(handler_gpa & 0xffff) | 0x10ULL << 16 | 0x8eULL << 40 |
-				    (handler_gpa >> 16 & 0xffff) << 48,
-			    handler_gpa >> 32};
-
-	axas_write(guest->memory, GUEST_IDT_GPA + vector * 16, gate, sizeof(gate));
 }
 
 void guest_start(struct guest *guest)
@@ -166,6 +155,17 @@ void guest_finish(struct guest *guest)
 	CHECK(ret == 0, "the payload did not come to an end\n%s", dump);
 }
 
+void guest_finish_done(struct guest *guest)
+{
+	char dump[2048];
+
+	guest_finish(guest);
+	axvcpu_dump(guest->vcpu[0], dump, sizeof(dump));
+	CHECK(guest->done, "it ended with %s, reason 0x%llx, detail 0x%llx: %s\n%s",
+	      axvcpu_exit_name(guest->end.kind), (unsigned long long)guest->end.failure.reason,
+	      (unsigned long long)guest->end.failure.detail[0], guest->end_err.message, dump);
+}
+
 void guest_destroy(struct guest *guest)
 {
 	for (unsigned i = 0; i < guest->config.vcpus; i++)
@@ -182,16 +182,10 @@ void guest_destroy(struct guest *guest)
 void guest_run(struct guest *guest, const struct guest_config *config, const char *code,
 	       const char *code_end)
 {
-	char dump[2048];
-
 	guest_create(guest, config);
 	guest_load(guest, code, code_end);
 	guest_start(guest);
-	guest_finish(guest);
-	axvcpu_dump(guest->vcpu[0], dump, sizeof(dump));
-	CHECK(guest->done, "it ended with %s, reason 0x%llx, detail 0x%llx: %s\n%s",
-	      axvcpu_exit_name(guest->end.kind), (unsigned long long)guest->end.failure.reason,
-	      (unsigned long long)guest->end.failure.detail[0], guest->end_err.message, dump);
+	guest_finish_done(guest);
 }
 
 /* ---- looking ----------------------------------------------------------------------- */

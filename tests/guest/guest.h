@@ -10,6 +10,8 @@
 
 #include <axvm/arch.h>
 
+#include "map.h"
+
 #include <pthread.h>
 
 struct guest_test {
@@ -53,30 +55,12 @@ void guest_sleep_ms(unsigned ms);
 
 /* ---- payloads ---------------------------------------------------------------------- */
 
-/* GUEST_CODE(name, 64, "assembly") defines name[] .. name_end[]; position-independent. */
-#define GUEST_CODE(name, bits, text)                                                      \
-	extern const char name[], name##_end[];                                           \
-	__asm__(".pushsection .rodata\n\t.balign 64\n\t.code" #bits "\n" #name ":\n" text \
-		"\n" #name "_end:\n\t.code64\n\t.popsection\n")
+/* GUEST_CODE(name) declares the bytes between CODE name and END name in an architecture's *.S.
+ * They are loaded at GUEST_CODE_GPA; map.h of the architecture has this and the other places. */
+#define GUEST_CODE(name) extern const char code_##name[], code_##name##_end[]
 
-/* Tells the harness that the payload is through, with AL as its word. */
-#define GUEST_DONE "\n\tmov $0x7f0, %dx\n\tout %al, %dx\n9:\thlt\n\tjmp 9b\n"
-/* EOI and return, RAX saved by the caller of the handler's body. */
-#define GUEST_EOI "\n\tmov $0xfee000b0, %eax\n\tmovl $0, (%rax)\n"
-/* Software-enable the LAPIC, mask the PIC (lines below 16 reach both), load guest_gate's IDT. */
-#define GUEST_IRQ_SETUP                                          \
-	"\n\tmov $0xff, %al\n\tout %al, $0x21\n\tout %al, $0xa1" \
-	"\n\tmov $0xfee000f0, %eax\n\tmovl $0x1ff, (%rax)\n\tlidt 0x310000\n"
+/* ---- the test device: remembers every access, its reads give read_value ------------- */
 
-#define GUEST_CODE_GPA 0x100000ULL
-#define GUEST_DATA_GPA 0x200000ULL
-#define GUEST_IDT_GPA  0x300000ULL /* and its pseudo-descriptor at 0x310000 */
-
-/* ---- the test device: claims these, remembers all, reads give read_value ----------- */
-
-#define GUEST_PORT     0x700ULL      /* 16 ports; 0x7f0 is DONE */
-#define GUEST_MMIO_GPA 0xd0200000ULL /* 4 KiB */
-#define GUEST_MSR      0x41785600ULL /* two of them; the second faults */
 struct guest_access {
 	enum axdev_space space;
 	uint64_t offset, value;
@@ -86,11 +70,15 @@ struct guest_access {
 
 struct guest_config {
 	unsigned vcpus; /* 0: 1 */
-	unsigned bits;  /* 0: 64 */
 	enum axarch_irq_mode irq_mode;
 	enum axbus_missing_policy missing;
-	bool pit, msr_device;
 	const uint32_t *hardware_ids;
+	unsigned bits;     /* x86: of the start state; 0: 64 */
+	uint64_t load_gpa; /* 0: GUEST_CODE_GPA */
+	bool pit;          /* x86 */
+	unsigned gic;      /* aarch64: version; 0: KVM's newest */
+	enum axarch_uart uart;
+	uint64_t sysreg; /* two registers of the test device, the second faults; 0: none */
 	struct axvcpu_limits limits;
 	struct ax_loop *loop; /* with in_fd and out_fd: a serial port */
 	int in_fd, out_fd;
@@ -130,6 +118,22 @@ struct guest {
 	_Atomic uint64_t hypercalls;
 };
 
+/* ---- what differs, from arch.c of the architecture ------------------------------------ */
+
+struct guest_arch {
+	struct axdev_resource done; /* where a payload says that it is through */
+	struct axdev_resource test[AXDEV_MAX_RESOURCES - 1]; /* the test device */
+	uint8_t test_count;
+	/* The KVM of this machine shows less than the processor would (x86: paravirtual ones). */
+	bool (*kvm_is_partial)(void);
+	/* Is it the end that `end_fault` must come to, and does the dump show its registers? */
+	bool (*is_fault)(const struct axvcpu_exit *end);
+	bool (*shows_fault)(const char *dump);
+};
+extern const struct guest_arch guest_arch;
+
+/* ---- the machine --------------------------------------------------------------------- */
+
 /* guest_exits.c, for guest.c. */
 void guest_attach_devices(struct guest *guest);
 enum axvcpu_verdict guest_route_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
@@ -141,15 +145,24 @@ uint64_t guest_on_hypercall(void *ctx, uint64_t nr, const uint64_t args[6]);
 /* Machine without vCPUs' start state; then the payload, then run. All fail the test themselves. */
 void guest_create(struct guest *guest, const struct guest_config *config);
 void guest_load(struct guest *guest, const char *code, const char *code_end);
-void guest_gate(struct guest *guest, unsigned vector, uint64_t handler_gpa);
 void guest_start(struct guest *guest);
 /* Until the payload is done or a vCPU ended; stops and joins all. */
 void guest_finish(struct guest *guest);
+/* The same, and it must have come to DONE. */
+void guest_finish_done(struct guest *guest);
 void guest_destroy(struct guest *guest);
 /* All of the above for a payload that runs to DONE. */
 void guest_run(struct guest *guest, const struct guest_config *config, const char *code,
 	       const char *code_end);
-#define GUEST_RUN(guest, config, name) guest_run(guest, config, name, name##_end)
+#define GUEST_LOAD(guest, name)        guest_load(guest, code_##name, code_##name##_end)
+#define GUEST_RUN(guest, config, name) guest_run(guest, config, code_##name, code_##name##_end)
+
+/* What common tests and an architecture's own do alike: a payload that ends the machine, one that
+ * rings so often and comes out so often, one that starts the three CPUs of these ids. */
+void guest_expect_power(const char *code, const char *code_end, enum axdev_power_event event);
+void guest_ring(const struct axdev_doorbell *wanted, const char *code, const char *code_end,
+		uint64_t want_count, size_t want_log);
+void guest_start_all(const uint32_t ids[4], const uint32_t *hardware_ids);
 
 uint64_t guest_data(const struct guest *guest,
 		    uint64_t offset); /* u64 at GUEST_DATA_GPA + offset */

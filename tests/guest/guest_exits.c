@@ -68,22 +68,23 @@ static void attach(struct guest *guest, const struct axdev *prototype)
 
 void guest_attach_devices(struct guest *guest)
 {
-	const struct axdev test = {
+	struct axdev test = {
 		.ops = &test_ops,
 		.class_name = "test",
 		.name = "test",
-		.resource = {{AXDEV_PORT, GUEST_PORT, 16},
-			     {AXDEV_MMIO, GUEST_MMIO_GPA, 4096},
-			     {AXDEV_SYSREG, GUEST_MSR, 2}},
-		.resource_count = guest->config.msr_device ? 3 : 2,
 	};
 	const struct axdev done = {
 		.ops = &done_ops,
 		.class_name = "test",
 		.name = "done",
-		.resource = {{AXDEV_PORT, 0x7f0, 1}},
+		.resource = {guest_arch.done},
 		.resource_count = 1,
 	};
+	for (; test.resource_count < guest_arch.test_count; test.resource_count++)
+		test.resource[test.resource_count] = guest_arch.test[test.resource_count];
+	if (guest->config.sysreg)
+		test.resource[test.resource_count++] =
+			(struct axdev_resource){AXDEV_SYSREG, guest->config.sysreg, 2};
 	attach(guest, &test);
 	attach(guest, &done);
 }
@@ -124,6 +125,19 @@ static void end(struct guest *guest, const struct axvcpu_exit *exit, const struc
 	pthread_mutex_unlock(&guest->lock);
 }
 
+/* For the tests it is the same whether the hypervisor heard it or a device. */
+static void on_system_down(struct guest *guest, const struct axvcpu_exit *exit)
+{
+	static const enum axdev_power_event events[] = {
+		[AXVCPU_SYSTEM_POWEROFF] = AXDEV_POWER_OFF,
+		[AXVCPU_SYSTEM_RESET] = AXDEV_POWER_RESET,
+		[AXVCPU_SYSTEM_CRASH] = AXDEV_POWER_PANIC,
+	};
+
+	if (exit->system.event < AX_ARRAY_LEN(events))
+		guest_on_power(guest, events[exit->system.event]);
+}
+
 enum axvcpu_verdict guest_route_exit(void *ctx, struct axvcpu *vcpu, struct axvcpu_exit *exit,
 				     struct ax_error *err)
 {
@@ -132,6 +146,10 @@ enum axvcpu_verdict guest_route_exit(void *ctx, struct axvcpu *vcpu, struct axvc
 
 	(void)vcpu;
 	switch (exit->kind) {
+	case AXVCPU_EXIT_SYSTEM_DOWN:
+		on_system_down(guest, exit);
+		end(guest, exit, err);
+		return AXVCPU_STOP;
 	case AXVCPU_EXIT_IO_READ:
 	case AXVCPU_EXIT_IO_WRITE:
 		ret = access_items(guest, AXDEV_PORT, exit->io.port, exit, exit->io.data,

@@ -3,6 +3,7 @@
  * `payloads [NAME]...` runs only the tests whose name begins with a NAME; `--list` prints them.
  */
 #include "guest.h"
+#include "tests.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,23 +13,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* One row a subject. */
+/* Those of every architecture; tests.h has its own. One row a subject. */
 /* clang-format off */
 #define TESTS(X) \
-	X(io_out) X(io_in) X(io_rep_out) X(io_rep_in) X(io_unclaimed) \
-	X(mmio_widths) X(mmio_hole) X(mmio_hole_fault) \
-	X(msr_device) X(msr_unknown) X(hypercall) \
+	X(mmio_widths) X(mmio_hole) X(mmio_hole_fault) X(hypercall) X(doorbell_mmio) \
 	X(memory_read_only) X(memory_unmap) X(memory_protect) \
-	X(mode_16) X(mode_32) X(mode_registers) \
-	X(halt_exit) X(halt_blocked) \
-	X(end_triple_fault) X(end_fail_entry) X(end_efault) \
-	X(power_off) X(power_i8042) X(power_cf9) X(power_pvpanic) X(power_button) X(post) \
+	X(registers) X(halt_blocked) X(end_fault) X(end_efault) \
+	X(power_off) X(power_reset) X(power_panic) X(marks) \
 	X(kick_spinning) X(kick_timeout) X(kick_max_exits) X(kick_pause) \
-	X(inject_running) X(inject_halted) X(inject_stopped) X(inject_level) X(inject_trigger) \
-	X(inject_without_irqchip) \
-	X(line_irqfd) X(line_level) X(doorbell_port) X(doorbell_mmio) \
-	X(smp_start) X(smp_ids) X(timer_deadline) X(timer_pit) \
-	X(uart_echo) X(virtio_mmio_id) X(stats_match) X(stats_names)
+	X(line_irqfd) X(line_level) X(timer) X(uart_echo) \
+	X(smp_start) X(smp_off) X(virtio_mmio_id) X(stats_match) X(stats_names) \
+	ARCH_TESTS(X)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct guest_test test_##name;

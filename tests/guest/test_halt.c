@@ -1,21 +1,7 @@
-/* HLT: an exit where nobody else could wake the vCPU, a state one can see where KVM keeps it. */
+/* HLT, WFI: a state one can see while KVM keeps the vCPU. */
 #include "guest.h"
 
-GUEST_CODE(halt_code, 64, "incq 0x200000; hlt; incq 0x200000" GUEST_DONE);
-
-GUEST_TEST(halt_exit, "halt-exit")
-{
-	struct guest guest;
-
-	guest_create(&guest, &(struct guest_config){.irq_mode = AXARCH_IRQ_NONE});
-	guest_load(&guest, halt_code, halt_code_end);
-	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.ended && !guest.done, "it did not halt");
-	CHECK_EQ(guest.end.kind, AXVCPU_EXIT_HALT);
-	CHECK_EQ(guest_data(&guest, 0), 1);
-	guest_destroy(&guest);
-}
+GUEST_CODE(halt);
 
 GUEST_TEST(halt_blocked, "halt-blocked")
 {
@@ -24,7 +10,7 @@ GUEST_TEST(halt_blocked, "halt-blocked")
 	uint64_t value;
 
 	guest_create(&guest, &(struct guest_config){0});
-	guest_load(&guest, halt_code, halt_code_end);
+	GUEST_LOAD(&guest, halt);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 0), "the payload does not run");
 	if (guest.arch->vm_stat(guest.vm, "blocking", &value) < 0)

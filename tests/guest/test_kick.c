@@ -1,12 +1,12 @@
 /* Getting a vCPU out of a guest that never leaves by itself, and the limits of a run. */
 #include "guest.h"
 
-GUEST_CODE(spin_code, 64, "1: incq 0x200000; jmp 1b");
+GUEST_CODE(spin);
 
 static void start_spinning(struct guest *guest, const struct guest_config *config)
 {
 	guest_create(guest, config);
-	guest_load(guest, spin_code, spin_code_end);
+	GUEST_LOAD(guest, spin);
 	guest_start(guest);
 	WAIT_FOR(guest_data(guest, 0) > 1000, "the payload does not run");
 }
@@ -45,14 +45,14 @@ GUEST_TEST(kick_timeout, "kick-timeout")
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(exit_code, 64, "mov $0x700, %dx; 1: incq 0x200000; out %al, %dx; jmp 1b");
+GUEST_CODE(exits);
 
 GUEST_TEST(kick_max_exits, "kick-max-exits")
 {
 	struct guest guest;
 
 	guest_create(&guest, &(struct guest_config){.limits.max_exits = 1000});
-	guest_load(&guest, exit_code, exit_code_end);
+	GUEST_LOAD(&guest, exits);
 	guest_start(&guest);
 	guest_finish(&guest);
 	CHECK_EQ(guest.end.kind, AXVCPU_EXIT_PREEMPTION_TIMER);
@@ -62,23 +62,23 @@ GUEST_TEST(kick_max_exits, "kick-max-exits")
 }
 
 /* A pause completes the instruction that caused the last exit: the guest's register shows it. */
-GUEST_CODE(read_code, 64,
-	   "mov $0x700, %dx; 1: mov $0, %eax; in %dx, %eax; incq 0x200000; mov %rax, 0x200008\n"
-	   "cmp $0x5a5a5a5a, %eax; jne 1b" GUEST_DONE);
+GUEST_CODE(reads);
 
 GUEST_TEST(kick_pause, "kick-pause")
 {
 	struct guest guest;
 
 	guest_create(&guest, &(struct guest_config){0});
-	guest_load(&guest, read_code, read_code_end);
+	GUEST_LOAD(&guest, reads);
 	guest_start(&guest);
 	for (unsigned i = 0; i < 50; i++) {
-		uint64_t seen, rax = 0;
+		uint64_t seen, value = 0;
 		CHECK_OK(axvcpu_pause(guest.vcpu[0], &guest.err), &guest.err);
 		CHECK_EQ(axvcpu_state(guest.vcpu[0]), AXVCPU_BLOCKED);
-		CHECK_OK(axvcpu_get_gpr(guest.vcpu[0], 0, &rax, &guest.err), &guest.err);
-		CHECK(rax == 0 || rax == 0x44332211, "RAX is 0x%llx", (unsigned long long)rax);
+		CHECK_OK(axvcpu_get_gpr(guest.vcpu[0], GUEST_GPR_RETURN, &value, &guest.err),
+			 &guest.err);
+		CHECK(value == 0 || value == 0x44332211, "the register is 0x%llx",
+		      (unsigned long long)value);
 		seen = guest_data(&guest, 0);
 		guest_sleep_ms(1);
 		CHECK_EQ(guest_data(&guest, 0), seen);
@@ -86,8 +86,7 @@ GUEST_TEST(kick_pause, "kick-pause")
 		WAIT_FOR(guest_data(&guest, 0) != seen, "it does not go on after pause %u", i);
 	}
 	atomic_store(&guest.read_value, 0x5a5a5a5a);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 8), 0x5a5a5a5a);
 	guest_destroy(&guest);
 }

@@ -1,68 +1,64 @@
-/* Several CPUs: started by INIT and SIPI, each with its own APIC id everywhere it can be read. */
+/* Several CPUs: started and stopped by the guest, each with its own id everywhere it can be read.
+ */
 #include "guest.h"
 
-/*
- * The bootstrap processor copies the trampoline to 0x8000 and starts all others at once. Each
- * counts itself at 0x7000 and leaves its APIC id (CPUID leaf 1) at 0x7004 + 4 * count.
- */
-GUEST_CODE(start_code, 64,
-	   "jmp 2f\n.code16\n"
-	   "1: xor %ax, %ax; mov %ax, %ds; mov $1, %eax; cpuid; shr $24, %ebx; mov $1, %eax\n"
-	   "lock xadd %eax, 0x7000; mov %eax, %edi; shl $2, %edi; mov %ebx, 0x7004(%di)\n"
-	   "mov $0xb, %eax; xor %ecx, %ecx; cpuid; mov %edx, 0x7044(%di)\n"
-	   "lock incl 0x7080; 3: cli; hlt; jmp 3b\n.code64\n"
-	   "2: cld; lea 1b(%rip), %rsi; mov $0x8000, %edi; mov $2b-1b, %ecx; rep movsb\n"
-	   "mov $0xfee00000, %esi; movl $0x1ff, 0xf0(%rsi)\n"
-	   "movl $0xc4500, 0x300(%rsi); mov $0x100000, %ecx; 4: dec %ecx; jnz 4b\n"
-	   "movl $0xc4608, 0x300(%rsi)\n"
-	   "5: mov 0x200000, %eax; cmp %eax, 0x7080; jne 5b\n"
-	   "mov $1, %eax; cpuid; shr $24, %ebx; mov %ebx, 0x200008\n"
-	   "mov $0xb, %eax; xor %ecx, %ecx; cpuid; mov %edx, 0x20000c\n"
-	   "mov 0x20(%rsi), %eax; shr $24, %eax; mov %eax, 0x200010" GUEST_DONE);
+#define IDS_OF_FIRST  0x20 /* where the payload leaves them: three words */
+#define IDS_OF_OTHERS 0x200
+#define TARGETS       0x100 /* for payloads that start each CPU by its id */
 
-static uint32_t word(const struct guest *guest, uint64_t gpa)
+GUEST_CODE(smp_start);
+
+/* However many ways there are to read it, it is one id. */
+static uint64_t id_at(const struct guest *guest, uint64_t offset)
 {
-	uint32_t value = 0;
+	uint64_t id = guest_data(guest, offset);
 
-	CHECK_EQ(axas_read_u32(guest->memory, gpa, &value), 0);
-	return value;
+	CHECK_EQ(guest_data(guest, offset + 8), id);
+	CHECK_EQ(guest_data(guest, offset + 16), id);
+	return id;
 }
 
-static void start_all(const uint32_t ids[4], const uint32_t *hardware_ids)
+void guest_start_all(const uint32_t ids[4], const uint32_t *hardware_ids)
 {
 	struct guest guest;
-	uint32_t seen = 0;
+	unsigned seen = 0;
 
 	guest_create(&guest, &(struct guest_config){.vcpus = 4, .hardware_ids = hardware_ids});
-	guest_load(&guest, start_code, start_code_end);
+	GUEST_LOAD(&guest, smp_start);
 	guest_set_data(&guest, 0, 3);
+	for (unsigned i = 1; i < 4; i++)
+		guest_set_data(&guest, TARGETS + 8 * (i - 1), ids[i]);
 	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s; %u CPUs came", axvcpu_exit_name(guest.end.kind),
-	      word(&guest, 0x7080));
-	CHECK_EQ(word(&guest, GUEST_DATA_GPA + 8), ids[0]);    /* leaf 1 */
-	CHECK_EQ(word(&guest, GUEST_DATA_GPA + 0xc), ids[0]);  /* leaf 0xB */
-	CHECK_EQ(word(&guest, GUEST_DATA_GPA + 0x10), ids[0]); /* the LAPIC itself */
+	guest_finish_done(&guest);
+	CHECK_EQ(id_at(&guest, IDS_OF_FIRST), ids[0]);
 	for (unsigned i = 0; i < 3; i++) {
-		uint32_t id = word(&guest, 0x7004 + 4 * i);
-		CHECK_EQ(word(&guest, 0x7044 + 4 * i), id);
+		uint64_t id = id_at(&guest, IDS_OF_OTHERS + 24 * i);
 		for (unsigned k = 1; k < 4; k++)
 			if (ids[k] == id)
 				seen |= 1u << k;
 	}
-	CHECK(seen == 0xe, "ids %u %u %u started", word(&guest, 0x7004), word(&guest, 0x7008),
-	      word(&guest, 0x700c));
+	CHECK(seen == 0xe, "ids %u %u %u started", (unsigned)guest_data(&guest, IDS_OF_OTHERS),
+	      (unsigned)guest_data(&guest, IDS_OF_OTHERS + 24),
+	      (unsigned)guest_data(&guest, IDS_OF_OTHERS + 48));
 	guest_destroy(&guest);
 }
 
 GUEST_TEST(smp_start, "smp-start")
 {
-	start_all((const uint32_t[]){0, 1, 2, 3}, NULL);
+	guest_start_all((const uint32_t[]){0, 1, 2, 3}, NULL);
 }
 
-GUEST_TEST(smp_ids, "smp-ids")
-{
-	static const uint32_t ids[] = {2, 5, 0, 9};
+GUEST_CODE(smp_off);
 
-	start_all(ids, ids);
+GUEST_TEST(smp_off, "smp-off")
+{
+	struct guest guest;
+
+	guest_create(&guest, &(struct guest_config){.vcpus = 2});
+	GUEST_LOAD(&guest, smp_off);
+	guest_set_data(&guest, TARGETS, 1);
+	guest_start(&guest);
+	guest_finish_done(&guest);
+	CHECK_EQ(guest_data(&guest, 0), 2);
+	guest_destroy(&guest);
 }

@@ -6,16 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Pin 4 -> 0x50. The handler reads what is there and sends each byte + 1; 'q' ends. */
-GUEST_CODE(echo_code, 64,
-	   "jmp 2f; .balign 16\n"
-	   "1: mov $0x3fd, %dx; in %dx, %al; test $1, %al; jz 5f; mov $0x3f8, %dx; in %dx, %al\n"
-	   "mov %al, 0x200000; inc %al; out %al, %dx; jmp 1b; 5:" GUEST_EOI "iretq\n"
-	   "2:" GUEST_IRQ_SETUP "mov $0xfec00000, %esi; movl $0x19, (%rsi); movl $0, 16(%rsi)\n"
-	   "movl $0x18, (%rsi); movl $0x50, 16(%rsi)\n"
-	   "mov $0x3fc, %dx; mov $0x0b, %al; out %al, %dx; mov $0x3f9, %dx; mov $1, %al; out %al, "
-	   "%dx\n"
-	   "movq $1, 0x200008; 3: sti; hlt; cli; cmpb $'q', 0x200000; jne 3b" GUEST_DONE);
+GUEST_CODE(uart_echo);
 
 static void run_loop(void *arg)
 {
@@ -42,14 +33,12 @@ GUEST_TEST(uart_echo, "uart-echo")
 	CHECK_OK(ax_loop_create(&loop, &err), &err);
 	guest_create(&guest,
 		     &(struct guest_config){.loop = loop, .in_fd = fds[0], .out_fd = fds[0]});
-	guest_load(&guest, echo_code, echo_code_end);
-	guest_gate(&guest, 0x50, GUEST_CODE_GPA + 16);
+	GUEST_LOAD(&guest, uart_echo);
 	CHECK_OK(ax_thread_start(&config, run_loop, loop, &thread, &err), &err);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
 	CHECK_EQ(write(fds[1], sent, sizeof(sent) - 1), sizeof(sent) - 1);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	for (unsigned i = 0; i < 1000 && used < sizeof(want) - 1; i++) {
 		ssize_t n = read(fds[1], got + used, sizeof(got) - 1 - used);
 		if (n > 0)

@@ -4,13 +4,7 @@
 
 #include <axvm/virtio.h>
 
-GUEST_CODE(code, 64,
-	   "mov 0x200100, %rsi; mov $0x200000, %edi; xor %eax, %eax; mov %eax, 0x70(%rsi)\n"
-	   "mov (%rsi), %eax; mov %rax, (%rdi); mov 4(%rsi), %eax; mov %rax, 8(%rdi)\n"
-	   "mov 8(%rsi), %eax; mov %rax, 16(%rdi); movl $1, 0x14(%rsi); mov 0x10(%rsi), %eax\n"
-	   "mov %rax, 24(%rdi); movl $3, 0x70(%rsi); mov 0x70(%rsi), %eax; mov %rax, 32(%rdi)\n"
-	   "movl $0, 0x30(%rsi); mov 0x34(%rsi), %eax; mov %rax, 40(%rdi)\n"
-	   "mov 0x200108, %rsi; mov (%rsi), %eax; mov %rax, 48(%rdi)" GUEST_DONE);
+GUEST_CODE(virtio_mmio_id);
 
 GUEST_TEST(virtio_mmio_id, "virtio-mmio-id")
 {
@@ -30,12 +24,11 @@ GUEST_TEST(virtio_mmio_id, "virtio-mmio-id")
 			      &err),
 		 &err);
 	CHECK_OK(axbus_attach(guest.bus, dev, &err), &err);
-	guest_load(&guest, code, code_end);
+	GUEST_LOAD(&guest, virtio_mmio_id);
 	guest_set_data(&guest, 0x100, guest.plan.device_gpa);
 	guest_set_data(&guest, 0x108, guest.plan.device_gpa + guest.plan.device_stride);
 	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 0), 0x74726976); /* "virt" */
 	CHECK_EQ(guest_data(&guest, 8), 2);
 	CHECK_EQ(guest_data(&guest, 16), 4);     /* an entropy source */

@@ -1,33 +1,26 @@
 /* Port I/O (KVM_EXIT_IO): every width, strings with their counts, and ports nobody claims. */
 #include "guest.h"
 
-GUEST_CODE(out_code, 64,
-	   "mov $0x700, %dx; mov $0xa1b2c3d4, %eax; out %al, %dx\n"
-	   "mov $0x702, %dx; out %ax, %dx\n"
-	   "mov $0x704, %dx; out %eax, %dx" GUEST_DONE);
+GUEST_CODE(io_out);
 
 GUEST_TEST(io_out, "io-out")
 {
 	struct guest guest;
 
-	GUEST_RUN(&guest, &(struct guest_config){0}, out_code);
+	GUEST_RUN(&guest, &(struct guest_config){0}, io_out);
 	guest_expect(&guest, 0, &(struct guest_access){AXDEV_PORT, 0, 0xd4, 1, true});
 	guest_expect(&guest, 1, &(struct guest_access){AXDEV_PORT, 2, 0xc3d4, 2, true});
 	guest_expect(&guest, 2, &(struct guest_access){AXDEV_PORT, 4, 0xa1b2c3d4, 4, true});
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(in_code, 64,
-	   "mov $0x200000, %edi; mov $-1, %rax\n"
-	   "mov $0x700, %dx; in %dx, %al; mov %rax, (%rdi)\n"
-	   "mov $-1, %rax; mov $0x702, %dx; in %dx, %ax; mov %rax, 8(%rdi)\n"
-	   "mov $-1, %rax; mov $0x704, %dx; in %dx, %eax; mov %rax, 16(%rdi)" GUEST_DONE);
+GUEST_CODE(io_in);
 
 GUEST_TEST(io_in, "io-in")
 {
 	struct guest guest;
 
-	GUEST_RUN(&guest, &(struct guest_config){0}, in_code);
+	GUEST_RUN(&guest, &(struct guest_config){0}, io_in);
 	/* The upper part of RAX stays, but for the 32-bit form, which clears it. */
 	CHECK_EQ(guest_data(&guest, 0), 0xffffffffffffff11);
 	CHECK_EQ(guest_data(&guest, 8), 0xffffffffffff2211);
@@ -36,11 +29,7 @@ GUEST_TEST(io_in, "io-in")
 	guest_destroy(&guest);
 }
 
-/* Five bytes, then three words, then two doublewords. */
-GUEST_CODE(rep_out_code, 64,
-	   "cld; mov $0x200000, %esi; mov $0x700, %dx\n"
-	   "mov $5, %ecx; rep outsb; mov $3, %ecx; rep outsw; mov $2, %ecx; rep outsl\n"
-	   "mov $0x200100, %edi; mov %rsi, (%rdi); mov %rcx, 8(%rdi)" GUEST_DONE);
+GUEST_CODE(io_rep_out);
 
 GUEST_TEST(io_rep_out, "io-rep-out")
 {
@@ -51,7 +40,7 @@ GUEST_TEST(io_rep_out, "io-rep-out")
 	for (unsigned i = 0; i < sizeof(source); i++)
 		source[i] = (uint8_t)(0x80 + i);
 	axas_write(guest.memory, GUEST_DATA_GPA, source, sizeof(source));
-	guest_load(&guest, rep_out_code, rep_out_code_end);
+	GUEST_LOAD(&guest, io_rep_out);
 	guest_start(&guest);
 	guest_finish(&guest);
 	CHECK_EQ(guest.log_count, 10);
@@ -65,16 +54,13 @@ GUEST_TEST(io_rep_out, "io-rep-out")
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(rep_in_code, 64,
-	   "cld; mov $0x200000, %edi; mov $0x700, %dx\n"
-	   "mov $3, %ecx; rep insb; mov $2, %ecx; rep insw; mov $600, %ecx; rep insl\n"
-	   "mov %rdi, 0x210000; mov %rcx, 0x210008" GUEST_DONE);
+GUEST_CODE(io_rep_in);
 
 GUEST_TEST(io_rep_in, "io-rep-in")
 {
 	struct guest guest;
 
-	GUEST_RUN(&guest, &(struct guest_config){0}, rep_in_code);
+	GUEST_RUN(&guest, &(struct guest_config){0}, io_rep_in);
 	CHECK_EQ(guest_data(&guest, 0), 0x1122112211111111);
 	CHECK_EQ(guest_data(&guest, 3 + 4 + 599 * 4) & 0xffffffff, 0x44332211);
 	CHECK_EQ(guest_data(&guest, 0x10000), GUEST_DATA_GPA + 3 + 4 + 2400);
@@ -83,21 +69,31 @@ GUEST_TEST(io_rep_in, "io-rep-in")
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(unclaimed_code, 64,
-	   "mov $0x200000, %edi; mov $0x1234, %dx; xor %eax, %eax\n"
-	   "in %dx, %al; mov %rax, (%rdi); xor %eax, %eax; in %dx, %ax; mov %rax, 8(%rdi)\n"
-	   "xor %eax, %eax; in %dx, %eax; mov %rax, 16(%rdi); out %eax, %dx" GUEST_DONE);
+GUEST_CODE(io_unclaimed);
 
 GUEST_TEST(io_unclaimed, "io-unclaimed")
 {
 	struct guest guest;
 	struct axbus_stats stats;
 
-	GUEST_RUN(&guest, &(struct guest_config){0}, unclaimed_code);
+	GUEST_RUN(&guest, &(struct guest_config){0}, io_unclaimed);
 	CHECK_EQ(guest_data(&guest, 0), 0xff);
 	CHECK_EQ(guest_data(&guest, 8), 0xffff);
 	CHECK_EQ(guest_data(&guest, 16), 0xffffffff);
 	axbus_get_stats(guest.bus, &stats);
 	CHECK_EQ(stats.missing[AXDEV_PORT], 4);
 	guest_destroy(&guest);
+}
+
+GUEST_CODE(doorbell_port);
+
+/* Of width and value: 7 in a word matches three times, 8 and the byte come out. */
+GUEST_TEST(doorbell_port, "doorbell-port")
+{
+	guest_ring(&(struct axdev_doorbell){.space = AXDEV_PORT,
+					    .addr = GUEST_PORT + 4,
+					    .width = 2,
+					    .has_match = true,
+					    .match = 7},
+		   code_doorbell_port, code_doorbell_port_end, 3, 2);
 }

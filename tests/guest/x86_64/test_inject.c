@@ -3,23 +3,13 @@
 
 #include <errno.h>
 
-/* +0 counts interrupts, +8 says ready, +16 the spinner's turns; ends after the number at +24. */
-#define HANDLER "jmp 2f; .balign 16\n1: push %rax; incq 0x200000" GUEST_EOI "pop %rax; iretq\n2:"
-GUEST_CODE(spin_code, 64,
-	   HANDLER GUEST_IRQ_SETUP
-	   "sti; movq $1, 0x200008\n"
-	   "3: incq 0x200010; mov 0x200018, %rax; cmp 0x200000, %rax; jne 3b" GUEST_DONE);
-GUEST_CODE(halt_code, 64,
-	   HANDLER GUEST_IRQ_SETUP
-	   "movq $1, 0x200008\n"
-	   "3: sti; hlt; cli; mov 0x200018, %rax; cmp 0x200000, %rax; jne 3b" GUEST_DONE);
+GUEST_CODE(inject_spin);
+GUEST_CODE(inject_halt);
 
 static void prepare(struct guest *guest, const char *code, const char *code_end, uint64_t count)
 {
 	guest_create(guest, &(struct guest_config){0});
 	guest_load(guest, code, code_end);
-	guest_gate(guest, 0x40, GUEST_CODE_GPA + 16);
-	guest_gate(guest, 0x61, GUEST_CODE_GPA + 16);
 	guest_set_data(guest, 0x18, count);
 }
 
@@ -34,19 +24,18 @@ static void inject_one_by_one(const char *code, const char *code_end)
 		guest_inject(&guest, 0x40, AXVCPU_IRQ_EDGE, false);
 		WAIT_FOR(guest_data(&guest, 0) == i + 1, "interrupt %u did not come", i);
 	}
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	guest_destroy(&guest);
 }
 
 GUEST_TEST(inject_running, "inject-running")
 {
-	inject_one_by_one(spin_code, spin_code_end);
+	inject_one_by_one(code_inject_spin, code_inject_spin_end);
 }
 
 GUEST_TEST(inject_halted, "inject-halted")
 {
-	inject_one_by_one(halt_code, halt_code_end);
+	inject_one_by_one(code_inject_halt, code_inject_halt_end);
 }
 
 /* Before the first entry the vectors wait; the guest finds both when it is ready for them. */
@@ -55,14 +44,13 @@ GUEST_TEST(inject_stopped, "inject-stopped")
 	struct guest guest;
 	const struct axvcpu_irq bad = {.vector = 8};
 
-	prepare(&guest, halt_code, halt_code_end, 2);
+	prepare(&guest, code_inject_halt, code_inject_halt_end, 2);
 	guest_inject(&guest, 0x40, AXVCPU_IRQ_EDGE, false);
 	guest_inject(&guest, 0x61, AXVCPU_IRQ_EDGE, false);
 	CHECK_EQ(axvcpu_inject(guest.vcpu[0], &bad, &guest.err), -EINVAL);
 	CHECK_EQ(guest.err.kind, AX_ERROR_IRQ_INJECTION);
 	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	guest_destroy(&guest);
 }
 
@@ -71,7 +59,7 @@ GUEST_TEST(inject_level, "inject-level")
 {
 	struct guest guest;
 
-	prepare(&guest, spin_code, spin_code_end, 3);
+	prepare(&guest, code_inject_spin, code_inject_spin_end, 3);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
 	for (unsigned i = 0; i < 3; i++) {
@@ -84,41 +72,32 @@ GUEST_TEST(inject_level, "inject-level")
 		WAIT_FOR(guest.ends_of_interrupt == i + 1, "its end was not told");
 		CHECK_EQ(guest.last_end_of_interrupt, 0x61);
 	}
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	guest_destroy(&guest);
 }
 
 /* The guest's LAPIC says which kind of interrupt it took: +32 is the word of the trigger mode
  * register that has vectors 0x60 to 0x7f. */
-GUEST_CODE(trigger_code, 64,
-	   "jmp 2f; .balign 16\n1: push %rax; mov $0xfee001b0, %eax; mov (%rax), %eax\n"
-	   "mov %eax, 0x200020; incq 0x200000" GUEST_EOI "pop %rax; iretq\n2:" GUEST_IRQ_SETUP
-	   "sti; movq $1, 0x200008\n"
-	   "3: mov 0x200018, %rax; cmp 0x200000, %rax; jne 3b" GUEST_DONE);
+GUEST_CODE(inject_trigger);
 
 GUEST_TEST(inject_trigger, "inject-trigger")
 {
 	struct guest guest;
 
-	prepare(&guest, trigger_code, trigger_code_end, 2);
+	prepare(&guest, code_inject_trigger, code_inject_trigger_end, 2);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
 	guest_inject(&guest, 0x61, AXVCPU_IRQ_EDGE, false);
 	WAIT_FOR(guest_data(&guest, 0) == 1, "the edge did not come");
 	CHECK_EQ(guest_data(&guest, 32), 0);
 	guest_inject(&guest, 0x61, AXVCPU_IRQ_LEVEL, false);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 32), 2);
 	guest_destroy(&guest);
 }
 
 /* Without a controller the vector goes straight to the processor, when it can take it. */
-GUEST_CODE(bare_code, 64,
-	   "jmp 2f; .balign 16\n1: incq 0x200000; iretq\n2: lidt 0x310000; movq $1, 0x200008\n"
-	   "mov $0x1000, %ecx; 3: dec %ecx; jnz 3b; cmpq $0, 0x200000; jne 9f\n"
-	   "sti; 4: cmpq $2, 0x200000; jne 4b" GUEST_DONE);
+GUEST_CODE(inject_bare);
 
 GUEST_TEST(inject_without_irqchip, "inject-without-irqchip")
 {
@@ -126,16 +105,13 @@ GUEST_TEST(inject_without_irqchip, "inject-without-irqchip")
 	const struct axvcpu_irq notify = {.vector = 0x40, .notify_eoi = true};
 
 	guest_create(&guest, &(struct guest_config){.irq_mode = AXARCH_IRQ_NONE});
-	guest_load(&guest, bare_code, bare_code_end);
-	guest_gate(&guest, 0x40, GUEST_CODE_GPA + 16);
-	guest_gate(&guest, 0x61, GUEST_CODE_GPA + 16);
+	GUEST_LOAD(&guest, inject_bare);
 	CHECK_EQ(axvcpu_inject(guest.vcpu[0], &notify, &guest.err), -ENOTSUP);
 	guest_inject(&guest, 0x40, AXVCPU_IRQ_EDGE, false);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
 	guest_inject(&guest, 0x61, AXVCPU_IRQ_EDGE, false);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 0), 2);
 	guest_destroy(&guest);
 }

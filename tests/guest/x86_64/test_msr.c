@@ -3,14 +3,7 @@
 
 #include <axvm/kvm.h>
 
-/* The handler of #GP: its error code and the instruction go away, rdmsr and wrmsr are 2 bytes. */
-#define ON_FAULT "1: incq 0x200100; add $8, %rsp; addq $2, (%rsp); iretq\n"
-#define START    "jmp 2f; .balign 16\n" ON_FAULT "2: lidt 0x310000\n"
-
-GUEST_CODE(device_code, 64,
-	   START "mov $0x41785600, %ecx; rdmsr; mov %eax, 0x200000; mov %edx, 0x200004\n"
-		 "mov $0x55667788, %eax; mov $0x11223344, %edx; wrmsr\n"
-		 "inc %ecx; rdmsr; wrmsr\n" GUEST_DONE);
+GUEST_CODE(msr_device);
 
 static void need_filter(const struct guest *guest)
 {
@@ -29,13 +22,11 @@ GUEST_TEST(msr_device, "msr-device")
 {
 	struct guest guest;
 
-	guest_create(&guest, &(struct guest_config){.msr_device = true});
+	guest_create(&guest, &(struct guest_config){.sysreg = GUEST_MSR});
 	need_filter(&guest);
-	guest_load(&guest, device_code, device_code_end);
-	guest_gate(&guest, 13, GUEST_CODE_GPA + 16);
+	GUEST_LOAD(&guest, msr_device);
 	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 0), 0x8877665544332211);
 	guest_expect(&guest, 0, &(struct guest_access){AXDEV_SYSREG, 0, 0, 8, false});
 	guest_expect(&guest, 1,
@@ -44,9 +35,7 @@ GUEST_TEST(msr_device, "msr-device")
 	guest_destroy(&guest);
 }
 
-GUEST_CODE(unknown_code, 64,
-	   START "mov $0x41785600, %ecx; rdmsr; wrmsr; mov $0xc0000080, %ecx; rdmsr\n"
-		 "mov %eax, 0x200000" GUEST_DONE);
+GUEST_CODE(msr_unknown);
 
 GUEST_TEST(msr_unknown, "msr-unknown")
 {
@@ -54,11 +43,9 @@ GUEST_TEST(msr_unknown, "msr-unknown")
 	struct axvcpu_stats stats;
 
 	guest_create(&guest, &(struct guest_config){0});
-	guest_load(&guest, unknown_code, unknown_code_end);
-	guest_gate(&guest, 13, GUEST_CODE_GPA + 16);
+	GUEST_LOAD(&guest, msr_unknown);
 	guest_start(&guest);
-	guest_finish(&guest);
-	CHECK(guest.done, "it ended with %s", axvcpu_exit_name(guest.end.kind));
+	guest_finish_done(&guest);
 	CHECK_EQ(guest_data(&guest, 0x100), 2);
 	CHECK_EQ(guest_data(&guest, 0) & 0x500, 0x500); /* EFER: LME and LMA */
 	axvcpu_get_stats(guest.vcpu[0], &stats);
