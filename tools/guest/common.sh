@@ -112,9 +112,13 @@ stage_busybox() {
 
 # kernel_dir NAME|DIR: where a fetched kernel lives, with a hint when it does not.
 kernel_dir() {
-	local dir=$1
+	local dir=$1 maker="fetch-kernels $1"
 	case $dir in */*) ;; *) dir=$AXVM_CACHE/kernels/$1 ;; esac
-	[ -f "$dir/vmlinuz" ] || die "no kernel '$1' in $dir; run tools/guest/fetch-kernels first"
+	case $1 in
+	tiny) maker=build-tiny-kernel ;;
+	riscv64) maker="build-tiny-kernel --arch riscv64" ;;
+	esac
+	[ -f "$dir/vmlinuz" ] || die "no kernel '$1' in $dir; run tools/guest/$maker first"
 	printf '%s\n' "$dir"
 }
 
