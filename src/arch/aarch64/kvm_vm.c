@@ -1,0 +1,273 @@
+/*
+ * One aarch64 VM on KVM: its descriptor, how the common parts reach it, and the table by which
+ * everything above knows this architecture. The GIC is kvm_gic.c's, vCPUs are kvm_vcpu.c's, devices
+ * platform.c's, images and device tree the model files'.
+ */
+#include "kvm_aarch64.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+int aarch64_set_attr(int fd, uint32_t group, uint64_t attr, const void *value, const char *what,
+		     struct ax_error *err)
+{
+	struct kvm_device_attr request = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+
+	if (ioctl(fd, KVM_SET_DEVICE_ATTR, &request) >= 0)
+		return 0;
+	return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "%s: %s", what, strerror(errno));
+}
+
+static bool aarch64_ident(void)
+{
+	return true; /* these files are built for aarch64 only */
+}
+
+/* ---- creation ---------------------------------------------------------------------- */
+
+/* The model's plan, within the addresses this host's KVM gives a guest. A KVM that cannot be opened
+ * is for probe to tell of. */
+static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+		struct ax_error *err)
+{
+	struct axarch_plan narrowed;
+	struct axkvm *kvm;
+	int ret = aarch64_plan(config, &narrowed, err);
+
+	if (ret == 0 && axkvm_open(config->kvm_device, &kvm, NULL) == 0) {
+		const int bits = axkvm_check(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
+
+		axkvm_close(kvm);
+		ret = aarch64_plan_narrow(&narrowed, (unsigned)bits, err);
+	}
+	if (ret == 0)
+		*ret_plan = narrowed;
+	return ret;
+}
+
+static int check_counts(struct axarch_vm *vm, struct ax_error *err)
+{
+	int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
+
+	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
+			     vm->config.vcpu_count, max_vcpus);
+		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
+	}
+	return 0;
+}
+
+/* The type of an aarch64 VM is its number of address bits; 0 means 40, all there was once. */
+static int create_vm(struct axarch_vm *vm, struct ax_error *err)
+{
+	unsigned bits = 0;
+
+	while (1ULL << bits < vm->plan.gpa_limit)
+		bits++;
+	return axkvm_vm_create(vm->kvm, axkvm_check(vm->kvm, KVM_CAP_ARM_VM_IPA_SIZE) ? bits : 0,
+			       &vm->vm, err);
+}
+
+/* An access KVM cannot decode then comes out with its address; KVM_RUN fails otherwise. */
+static void report_undecoded(struct axarch_vm *vm)
+{
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_ARM_NISV_TO_USER};
+
+	if (axkvm_check(vm->kvm, KVM_CAP_ARM_NISV_TO_USER) > 0 &&
+	    ioctl(axkvm_vm_fd(vm->vm), KVM_ENABLE_CAP, &cap) < 0)
+		ax_log(AX_LOG_WARN, "aarch64", "KVM_CAP_ARM_NISV_TO_USER: %s", strerror(errno));
+}
+
+static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
+		       struct ax_error *err)
+{
+	vm->config = *config;
+	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
+	vm->config.name = vm->name;
+	vm->config.hardware_ids = NULL; /* the plan has seen that they are KVM's own */
+	vm->config.kvm_device = NULL;   /* opened once; the name need not live */
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct aarch64_vcpu *));
+	if (!vm->vcpus)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
+				    config->vcpu_count);
+	return 0;
+}
+
+static void aarch64_vm_destroy(struct axarch_vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->gic_fd >= 0)
+		close(vm->gic_fd);
+	axkvm_vm_destroy(vm->vm);
+	axkvm_close(vm->kvm);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm->vcpus);
+	free(vm);
+}
+
+static int aarch64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
+			     struct axarch_vm **ret_vm, struct ax_error *err)
+{
+	if (config->vcpu_count < 1 || config->vcpu_count > AARCH64_MAX_VCPUS)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				    "%u CPUs are asked for, 1 to %u are possible",
+				    config->vcpu_count, AARCH64_MAX_VCPUS);
+	struct axarch_vm *vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
+	vm->gic_fd = -1;
+	for (size_t i = 0; i < AX_ARRAY_LEN(vm->waiting); i++)
+		vm->waiting[i].event_fd = -1;
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->plan = *plan;
+	int ret = copy_config(vm, config, err);
+
+	if (ret == 0)
+		ret = axkvm_open(config->kvm_device, &vm->kvm, err);
+	if (ret == 0)
+		ret = aarch64_require(vm->kvm, err);
+	if (ret == 0)
+		ret = check_counts(vm, err);
+	if (ret == 0)
+		ret = create_vm(vm, err);
+	if (ret == 0)
+		ret = aarch64_choose_features(vm, err);
+	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
+		ret = aarch64_gic_create(vm, err);
+	if (ret < 0) {
+		aarch64_vm_destroy(vm);
+		return ret;
+	}
+	report_undecoded(vm);
+	aarch64_forward_calls(vm);
+	*ret_vm = vm;
+	return 0;
+}
+
+/* ---- how the common parts reach it ------------------------------------------------- */
+
+static void aarch64_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
+{
+	axkvm_vm_mapper(vm->vm, ret_mapper);
+}
+
+static int doorbell(struct axarch_vm *vm, const struct axdev_doorbell *bell, bool assign,
+		    struct ax_error *err)
+{
+	if (bell->space != AXDEV_MMIO)
+		return ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+				    "a doorbell at 0x%" PRIx64 " of no memory: aarch64 has neither "
+				    "ports nor doorbells among its system registers",
+				    bell->addr);
+	return axkvm_vm_ioeventfd(vm->vm, false, bell->addr, bell->width, bell->has_match,
+				  bell->match, bell->event_fd, assign, err);
+}
+
+static int aarch64_assign_doorbell(void *vm, const struct axdev_doorbell *bell,
+				   struct ax_error *err)
+{
+	return doorbell(vm, bell, true, err);
+}
+
+static int aarch64_release_doorbell(void *vm, const struct axdev_doorbell *bell)
+{
+	return doorbell(vm, bell, false, NULL);
+}
+
+static int aarch64_vm_load(struct axarch_vm *vm, struct axas *memory,
+			   const struct axarch_boot *boot, const struct axarch_machine *machine,
+			   struct ax_error *err)
+{
+	uint8_t seed[AARCH64_SEED_BYTES];
+	const struct aarch64_boot_info info = {
+		.config = &vm->config,
+		.plan = &vm->plan,
+		.boot = boot,
+		.machine = machine,
+		.gic_version = vm->gic_version,
+		.has_pmu = vm->has_pmu,
+		.seed = getrandom(seed, sizeof(seed), 0) == sizeof(seed) ? seed : NULL,
+		.seed_bytes = sizeof(seed),
+	};
+
+	vm->memory = memory;
+	int ret = aarch64_load(memory, &info, &vm->start, err);
+	explicit_bzero(seed, sizeof(seed));
+	/* The vCPUs are all there, and none has been set up. */
+	return ret < 0 ? ret : aarch64_gic_finish(vm, err);
+}
+
+/* KVM counts per vCPU; the VM's value is their sum. */
+static int sum(struct axarch_vm *vm, const char *name, uint64_t *total)
+{
+	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
+		uint64_t value;
+		if (!vm->vcpus[i])
+			continue;
+		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
+		if (ret < 0)
+			return ret;
+		*total += value;
+	}
+	return 0;
+}
+
+static int aarch64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+{
+	static const struct {
+		const char *name, *theirs[2];
+	} names[] = {
+		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
+		{"halt_exits", {"wfi_exit_stat"}},
+	};
+	uint64_t total = 0;
+	int ret = -ENOENT;
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(names); i++) {
+		if (strcmp(name, names[i].name))
+			continue;
+		ret = sum(vm, names[i].theirs[0], &total);
+		if (ret == 0 && names[i].theirs[1])
+			ret = sum(vm, names[i].theirs[1], &total);
+		*ret_value = ret == 0 ? total : *ret_value;
+		return ret;
+	}
+	ret = sum(vm, name, &total);
+	if (ret == 0)
+		*ret_value = total;
+	return ret;
+}
+
+const struct axarch axarch_aarch64 = {
+	.name = "aarch64",
+	/* The console is the one that the device tree names. */
+	.cmdline_silent = "panic=-1",
+	.cmdline_serial = "panic=-1",
+	.ident = aarch64_ident,
+	.probe = aarch64_probe,
+	.facts = aarch64_facts,
+	.plan = plan,
+	.vm_create = aarch64_vm_create,
+	.vm_destroy = aarch64_vm_destroy,
+	.vm_mapper = aarch64_vm_mapper,
+	.vm_irq_chip = aarch64_vm_irq_chip,
+	.assign_doorbell = aarch64_assign_doorbell,
+	.release_doorbell = aarch64_release_doorbell,
+	.platform_attach = aarch64_platform_attach,
+	.vcpu_create = aarch64_vcpu_create,
+	.load = aarch64_vm_load,
+	.vm_stat = aarch64_vm_stat,
+	.selftest = aarch64_selftest,
+};

@@ -1,0 +1,156 @@
+/*
+ * The address map of an aarch64 machine: device windows and their interrupt lines below 1 GiB, RAM
+ * above, CPU ids. Decides how many address bits the guest gets; slots and backings are axvm's.
+ */
+#include "aarch64.h"
+#include "../boot.h"
+
+#include <errno.h>
+
+/* The most RAM there is room for below a limit of at least 2 GiB. */
+static uint64_t max_memory(uint64_t gpa_limit)
+{
+	return gpa_limit - AARCH64_RAM_GPA;
+}
+
+uint64_t aarch64_mpidr(uint32_t index)
+{
+	/* Aff0 has 16 CPUs because a GICv3 SGI reaches 16 of one cluster. */
+	return (index & 0xf) | (uint64_t)(index >> 4 & 0xff) << 8 |
+	       (uint64_t)(index >> 12 & 0xff) << 16;
+}
+
+static int check_cpus(const struct axarch_vm_config *config, struct ax_error *err)
+{
+	if (config->vcpu_count < 1 || config->vcpu_count > AARCH64_MAX_VCPUS) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%u CPUs are asked for, 1 to %u are possible", config->vcpu_count,
+			     AARCH64_MAX_VCPUS);
+		return ax_error_hint(err, "choose 1 to %u CPUs", AARCH64_MAX_VCPUS);
+	}
+	for (uint32_t i = 0; config->hardware_ids && i < config->vcpu_count; i++) {
+		if (config->hardware_ids[i] == aarch64_mpidr(i))
+			continue;
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ENOTSUP,
+			     "CPU %u is to have id 0x%x, on aarch64 KVM gives it MPIDR 0x%llx", i,
+			     config->hardware_ids[i], (unsigned long long)aarch64_mpidr(i));
+		return ax_error_hint(err, "leave --cpu-ids out");
+	}
+	return 0;
+}
+
+static int check_gic(const struct axarch_vm_config *config, struct ax_error *err)
+{
+	if (config->gic_version != 0 && config->gic_version != 2 && config->gic_version != 3) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "GIC version %u is asked for, 2 and 3 are possible",
+			     config->gic_version);
+		return ax_error_hint(err, "leave --gic out");
+	}
+	if (config->gic_version == 2 && config->vcpu_count > AARCH64_GICV2_VCPUS) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%u CPUs are asked for, a GICv2 serves up to %u", config->vcpu_count,
+			     AARCH64_GICV2_VCPUS);
+		return ax_error_hint(err, "choose --gic 3, or up to %u CPUs", AARCH64_GICV2_VCPUS);
+	}
+	return 0;
+}
+
+/* Where the version is not given, the room of both is kept as far as the CPUs allow. */
+static int add_gic(struct axarch_plan *plan, const struct axarch_vm_config *config,
+		   struct ax_error *err)
+{
+	int rc = axarch_plan_add(plan, "gic-distributor", AXAS_LAYOUT_EMULATED_DEVICE,
+				 AARCH64_GICD_GPA, AARCH64_GICD_SIZE, err);
+
+	if (rc == 0 && config->gic_version != 3 && config->vcpu_count <= AARCH64_GICV2_VCPUS)
+		rc = axarch_plan_add(plan, "gic-cpu", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_GICC_GPA,
+				     AARCH64_GICC_SIZE, err);
+	if (rc == 0 && config->gic_version != 2)
+		rc = axarch_plan_add(plan, "gic-redistributors", AXAS_LAYOUT_EMULATED_DEVICE,
+				     AARCH64_GICR_GPA, config->vcpu_count * AARCH64_GICR_SIZE, err);
+	return rc;
+}
+
+static int add_slots(struct axarch_plan *plan, struct ax_error *err)
+{
+	plan->device_count = AARCH64_VIRTIO_SLOTS;
+	for (uint32_t i = 0; i < AARCH64_VIRTIO_SLOTS; i++)
+		plan->device_gsi[i] = AARCH64_VIRTIO_GSI + i;
+	return axarch_plan_add(plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE, plan->device_gpa,
+			       plan->device_count * plan->device_stride, err);
+}
+
+/* Stage 2 needs fewer levels the smaller the limit. */
+static uint64_t limit_for(uint64_t end)
+{
+	unsigned bits = AARCH64_MIN_IPA_BITS;
+
+	while (1ULL << bits < end)
+		bits++;
+	return 1ULL << bits;
+}
+
+int aarch64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+		 struct ax_error *err)
+{
+	static const struct axas_layout_range fixed[] = {
+		{"uart", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_UART_GPA, 0x1000, 0},
+		{"rtc", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_RTC_GPA, 0x1000, 0},
+		{"hypercall", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_HYPERCALL_GPA, 0x1000, 0},
+		{"mark", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_MARK_GPA, 0x1000, 0},
+		{"pvpanic", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_PVPANIC_GPA, 0x1000, 0},
+	};
+	struct axarch_plan plan = {
+		.device_gpa = AARCH64_VIRTIO_GPA,
+		.device_stride = AXAS_PAGE_SIZE,
+	};
+	int rc = check_cpus(config, err);
+
+	if (rc == 0)
+		rc = check_gic(config, err);
+	if (rc == 0)
+		rc = axarch_check_memory(config->memory_bytes, AARCH64_MIN_MEMORY,
+					 max_memory(1ULL << AARCH64_MAX_IPA_BITS), err);
+	if (rc < 0)
+		return rc;
+	plan.gpa_limit = limit_for(AARCH64_RAM_GPA + config->memory_bytes);
+	rc = axarch_plan_add_ram(&plan, AARCH64_RAM_GPA, config->memory_bytes, err);
+	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
+		rc = axas_layout_add(&plan.layout, &fixed[i], err);
+	/* Without an interrupt controller there are no lines, so no slots either. */
+	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
+		rc = add_gic(&plan, config, err);
+	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
+		rc = add_slots(&plan, err);
+	if (rc < 0)
+		return rc;
+	*ret_plan = plan;
+	return 0;
+}
+
+int aarch64_plan_narrow(struct axarch_plan *plan, unsigned ipa_bits, struct ax_error *err)
+{
+	const unsigned bits = ipa_bits ? ipa_bits : AARCH64_MIN_IPA_BITS;
+	const uint64_t limit = bits < 64 ? 1ULL << bits : UINT64_MAX;
+	uint64_t end = 0, total = 0;
+	char have[24], most[24];
+
+	if (limit >= plan->gpa_limit)
+		return 0;
+	for (size_t i = 0; i < plan->memory_count; i++) {
+		total += plan->memory[i].size_bytes;
+		end = plan->memory[i].gpa + plan->memory[i].size_bytes;
+	}
+	if (end > limit) {
+		ax_format_size(total, have, sizeof(have));
+		ax_format_size(max_memory(limit), most, sizeof(most));
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "guest memory of %s ends at 0x%llx, this host's KVM gives guests %u "
+			     "address bits, which end at 0x%llx",
+			     have, (unsigned long long)end, bits, (unsigned long long)limit);
+		return ax_error_hint(err, "choose a memory size up to %s", most);
+	}
+	plan->gpa_limit = limit;
+	return 0;
+}

@@ -1,0 +1,95 @@
+/*
+ * The devices an aarch64 machine has without being asked: serial port, clock, hypercall doorbell,
+ * register of diagnostic codes and pvpanic, attached to the VM's bus. GIC, timers and PSCI, by
+ * which a guest ends the machine, are in KVM; virtio devices are the VM's own business.
+ */
+#include "kvm_aarch64.h"
+#include "../platform.h"
+
+#define PVPANIC_PANIC 0x1u
+
+static int pl011_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+			struct ax_error *err)
+{
+	const struct axdev_pl011_config config = {
+		.base = AARCH64_UART_GPA,
+		.gsi = AARCH64_UART_GSI,
+		.chr = platform->serial,
+	};
+	return axdev_create("pl011", "serial0", &config, sizeof(config), platform->services,
+			    ret_dev, err);
+}
+
+static int uart_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+		       struct ax_error *err)
+{
+	return axarch_create_serial(platform, AXDEV_MMIO, AARCH64_UART_GPA, AARCH64_UART_GSI,
+				    ret_dev, err);
+}
+
+static int rtc_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+		      struct ax_error *err)
+{
+	const struct axdev_pl031_config config = {
+		.base = AARCH64_RTC_GPA,
+		.gsi = AARCH64_RTC_GSI,
+	};
+	return axdev_create("pl031", "rtc0", &config, sizeof(config), platform->services, ret_dev,
+			    err);
+}
+
+static int hypercall_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+			    struct ax_error *err)
+{
+	return axarch_create_hypercall(platform, AARCH64_HYPERCALL_GPA, ret_dev, err);
+}
+
+static int mark_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+		       struct ax_error *err)
+{
+	return axarch_create_mark(platform, AXDEV_MMIO, AARCH64_MARK_GPA, 4, ret_dev, err);
+}
+
+/* Linux reads which events there are before it writes one. */
+static int pvpanic_create(const struct axarch_platform *platform, struct axdev **ret_dev,
+			  struct ax_error *err)
+{
+	static const struct axdev_power_rule rule = {
+		.space = AXDEV_MMIO,
+		.addr = AARCH64_PVPANIC_GPA,
+		.mask = PVPANIC_PANIC,
+		.value = PVPANIC_PANIC,
+		.event = AXDEV_POWER_PANIC,
+	};
+	const struct axdev_power_config config = {
+		.rules = &rule,
+		.rule_count = 1,
+		.on_event = platform->on_power,
+		.ctx = platform->ctx,
+	};
+	return axdev_create("power", "pvpanic", &config, sizeof(config), platform->services,
+			    ret_dev, err);
+}
+
+int aarch64_platform_attach(struct axarch_vm *vm, const struct axarch_platform *given,
+			    struct ax_error *err)
+{
+	struct axdev_services services = *given->services;
+	struct axarch_platform platform = *given;
+	axarch_device_fn *const devices[] = {
+		!given->serial                         ? NULL
+		: vm->config.uart == AXARCH_UART_16550 ? uart_create
+						       : pl011_create,
+		rtc_create,
+		hypercall_create,
+		mark_create,
+		pvpanic_create,
+	};
+
+	/* Without an interrupt controller the devices are polled. Creating them is all the copies
+	 * are for. */
+	if (vm->gic_fd < 0)
+		services.irqs = NULL;
+	platform.services = &services;
+	return axarch_platform_attach(&platform, devices, AX_ARRAY_LEN(devices), err);
+}
