@@ -36,6 +36,51 @@ static int refuse_unknown(const struct axarch_image *image, const char *name, co
 			     "scripts/extract-vmlinux");
 }
 
+static uint32_t get32(const uint8_t *head, size_t offset)
+{
+	uint32_t v;
+
+	memcpy(&v, head + offset, sizeof(v));
+	return le32toh(v);
+}
+
+/*
+ * An Image that is also an EFI application names the file's extent in its PE sections, which the
+ * kernel's own header does not: so a file that was cut short can be told. (PE Format, "Section
+ * Table".) Headers that are not understood are not held against it.
+ */
+static int check_extent(const struct axarch_image *image, const uint8_t *head, struct ax_error *err)
+{
+	enum { PE_OFFSET = 0x3c, MAX_SECTIONS = 16, SECTION_BYTES = 40, COFF_BYTES = 24 };
+	uint8_t coff[COFF_BYTES], sections[MAX_SECTIONS * SECTION_BYTES];
+	uint64_t end = 0, at = get32(head, PE_OFFSET);
+
+	if (memcmp(head, "MZ", 2) != 0 || at > AXAS_PAGE_SIZE)
+		return 0;
+	int rc = axarch_image_read(image, at, coff, sizeof(coff), "the PE header", err);
+	if (rc < 0)
+		return rc;
+	const unsigned count = coff[6] | coff[7] << 8, optional = coff[20] | coff[21] << 8;
+	if (memcmp(coff, "PE\0\0", 4) != 0 || count > MAX_SECTIONS)
+		return 0;
+	rc = axarch_image_read(image, at + COFF_BYTES + optional, sections, count * SECTION_BYTES,
+			       "the PE section table", err);
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *section = sections + (size_t)i * SECTION_BYTES;
+		const uint64_t section_end = (uint64_t)get32(section, 16) + get32(section, 20);
+
+		end = section_end > end ? section_end : end;
+	}
+	if (end > image->size_bytes)
+		return axarch_image_error(
+			image, err,
+			"is cut short: its PE sections end at %llu, the file has %llu bytes",
+			(unsigned long long)end, (unsigned long long)image->size_bytes);
+	return 0;
+}
+
 int axarch_linux_image_read(const struct axarch_image *image,
 			    const struct axarch_linux_image_format *format,
 			    struct axarch_linux_image *ret_header, struct ax_error *err)
@@ -49,6 +94,9 @@ int axarch_linux_image_read(const struct axarch_image *image,
 		return rc;
 	if (memcmp(head + MAGIC, format->magic, sizeof(format->magic)) != 0)
 		return refuse_unknown(image, format->name, head, len, err);
+	rc = check_extent(image, head, err);
+	if (rc < 0)
+		return rc;
 	header = (struct axarch_linux_image){
 		.text_offset = get64(head, TEXT_OFFSET),
 		.memory_bytes = get64(head, IMAGE_SIZE),
