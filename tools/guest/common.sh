@@ -115,7 +115,7 @@ kernel_dir() {
 	local dir=$1 maker="fetch-kernels $1"
 	case $dir in */*) ;; *) dir=$AXVM_CACHE/kernels/$1 ;; esac
 	case $1 in
-	tiny) maker=build-tiny-kernel ;;
+	tiny) maker="build-tiny-kernel" ;;
 	riscv64) maker="build-tiny-kernel --arch riscv64" ;;
 	esac
 	[ -f "$dir/vmlinuz" ] || die "no kernel '$1' in $dir; run tools/guest/$maker first"
