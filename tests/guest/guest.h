@@ -126,6 +126,8 @@ struct guest_arch {
 	uint8_t test_count;
 	/* The KVM of this machine shows less than the processor would (x86: paravirtual ones). */
 	bool (*kvm_is_partial)(void);
+	/* Why loads may not extend the sign of what a device answers; NULL: they must. */
+	const char *loses_sign;
 	/* Is it the end that `end_fault` must come to, and does the dump show its registers? */
 	bool (*is_fault)(const struct axvcpu_exit *end);
 	bool (*shows_fault)(const char *dump);
@@ -158,10 +160,12 @@ void guest_run(struct guest *guest, const struct guest_config *config, const cha
 #define GUEST_RUN(guest, config, name) guest_run(guest, config, code_##name, code_##name##_end)
 
 /* What common tests and an architecture's own do alike: a payload that ends the machine, one that
- * rings so often and comes out so often, one that starts the three CPUs of these ids. */
+ * rings so often and comes out so often, one that starts the three CPUs of these ids, one that
+ * echoes what the serial port gets. */
 void guest_expect_power(const char *code, const char *code_end, enum axdev_power_event event);
 void guest_ring(const struct axdev_doorbell *wanted, const char *code, const char *code_end,
 		uint64_t want_count, size_t want_log);
+void guest_echo(enum axarch_uart uart, const char *code, const char *code_end);
 void guest_start_all(const uint32_t ids[4], const uint32_t *hardware_ids);
 
 uint64_t guest_data(const struct guest *guest,

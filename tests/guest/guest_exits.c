@@ -150,6 +150,10 @@ enum axvcpu_verdict guest_route_exit(void *ctx, struct axvcpu *vcpu, struct axvc
 		on_system_down(guest, exit);
 		end(guest, exit, err);
 		return AXVCPU_STOP;
+	case AXVCPU_EXIT_HYPERCALL:
+		exit->hypercall.ret =
+			guest_on_hypercall(guest, exit->hypercall.nr, exit->hypercall.args);
+		break;
 	case AXVCPU_EXIT_IO_READ:
 	case AXVCPU_EXIT_IO_WRITE:
 		ret = access_items(guest, AXDEV_PORT, exit->io.port, exit, exit->io.data,

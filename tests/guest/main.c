@@ -16,7 +16,7 @@
 /* Those of every architecture; tests.h has its own. One row a subject. */
 /* clang-format off */
 #define TESTS(X) \
-	X(mmio_widths) X(mmio_hole) X(mmio_hole_fault) X(hypercall) X(doorbell_mmio) \
+	X(mmio_widths) X(mmio_signed) X(mmio_hole) X(mmio_hole_fault) X(hypercall) X(doorbell_mmio) \
 	X(memory_read_only) X(memory_unmap) X(memory_protect) \
 	X(registers) X(halt_blocked) X(end_fault) X(end_efault) \
 	X(power_off) X(power_reset) X(power_panic) X(marks) \

@@ -71,6 +71,7 @@ GUEST_TEST(kick_pause, "kick-pause")
 	guest_create(&guest, &(struct guest_config){0});
 	GUEST_LOAD(&guest, reads);
 	guest_start(&guest);
+	WAIT_FOR(guest_data(&guest, 0), "the payload does not run");
 	for (unsigned i = 0; i < 50; i++) {
 		uint64_t seen, value = 0;
 		CHECK_OK(axvcpu_pause(guest.vcpu[0], &guest.err), &guest.err);

@@ -27,11 +27,12 @@ GUEST_TEST(stats_match, "stats-match")
 	CHECK_EQ(sum, stats.exits);
 	CHECK_EQ(stats.by_kind[AXVCPU_EXIT_IO_WRITE] + stats.by_kind[AXVCPU_EXIT_MMIO_WRITE], 101);
 	CHECK_EQ(stats.by_kind[AXVCPU_EXIT_MMIO_READ], 50);
-	if (!kvm_stat(&guest, "io_exits", &io) || !kvm_stat(&guest, "mmio_exits", &mmio) ||
-	    !kvm_stat(&guest, "exits", &exits))
+	if (!kvm_stat(&guest, "mmio_exits", &mmio) || !kvm_stat(&guest, "exits", &exits))
 		guest_skip("this KVM has no binary statistics");
-	/* A paravirtual KVM counts what it emulates itself otherwise, and says so by zeros. */
-	if (io == 0)
+	/* Not everybody has ports. A paravirtual KVM counts what it emulates itself otherwise, and
+	 * says so by zeros. */
+	kvm_stat(&guest, "io_exits", &io);
+	if (io == 0 && stats.by_kind[AXVCPU_EXIT_IO_WRITE])
 		guest_skip("KVM counts no io_exits");
 	CHECK_EQ(io, stats.by_kind[AXVCPU_EXIT_IO_WRITE] + stats.by_kind[AXVCPU_EXIT_IO_READ]);
 	CHECK_EQ(mmio,

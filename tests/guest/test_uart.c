@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-GUEST_CODE(uart_echo);
-
 static void run_loop(void *arg)
 {
 	struct ax_error err = {0};
@@ -16,7 +14,7 @@ static void run_loop(void *arg)
 		ax_log(AX_LOG_ERROR, "test", "%s", err.message);
 }
 
-GUEST_TEST(uart_echo, "uart-echo")
+void guest_echo(enum axarch_uart uart, const char *code, const char *code_end)
 {
 	static const char sent[] = "HAL the guest, echo this q",
 			  want[] = "IBM!uif!hvftu-!fdip!uijt!r";
@@ -32,8 +30,9 @@ GUEST_TEST(uart_echo, "uart-echo")
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 	CHECK_OK(ax_loop_create(&loop, &err), &err);
 	guest_create(&guest,
-		     &(struct guest_config){.loop = loop, .in_fd = fds[0], .out_fd = fds[0]});
-	GUEST_LOAD(&guest, uart_echo);
+		     &(struct guest_config){
+			     .loop = loop, .in_fd = fds[0], .out_fd = fds[0], .uart = uart});
+	guest_load(&guest, code, code_end);
 	CHECK_OK(ax_thread_start(&config, run_loop, loop, &thread, &err), &err);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
@@ -53,4 +52,11 @@ GUEST_TEST(uart_echo, "uart-echo")
 	ax_loop_destroy(loop);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+GUEST_CODE(uart_echo);
+
+GUEST_TEST(uart_echo, "uart-echo")
+{
+	guest_echo(AXARCH_UART_AUTO, code_uart_echo, code_uart_echo_end);
 }

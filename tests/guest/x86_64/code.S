@@ -7,7 +7,7 @@
 
 /* ---- MMIO --------------------------------------------------------------------------- */
 
-/* Widths 1, 2, 4, 8 each at the offset of that number, out and in, then what extends the sign. */
+/* Widths 1, 2, 4, 8 each at the offset of that number, out and in. */
 CODE mmio_widths
 	mov $GUEST_MMIO_GPA, %esi
 	mov $DATA, %edi
@@ -28,14 +28,19 @@ CODE mmio_widths
 	mov %rax, 16(%rdi)
 	mov 8(%rsi), %rax
 	mov %rax, 24(%rdi)
-	movsbq (%rsi), %rax
-	mov %rax, 32(%rdi)
-	movswq (%rsi), %rax
-	mov %rax, 40(%rdi)
-	movslq (%rsi), %rax
-	mov %rax, 48(%rdi)
 	DONE
 END mmio_widths
+
+CODE mmio_signed
+	mov $GUEST_MMIO_GPA, %esi
+	movsbq (%rsi), %rax
+	mov %rax, DATA
+	movswq (%rsi), %rax
+	mov %rax, DATA + 8
+	movslq (%rsi), %rax
+	mov %rax, DATA + 16
+	DONE
+END mmio_signed
 
 CODE mmio_hole
 	mov $GUEST_HOLE_GPA, %esi
