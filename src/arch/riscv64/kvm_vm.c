@@ -1,0 +1,237 @@
+/*
+ * One riscv64 VM on KVM: its descriptor, how the common parts reach it, and the table by which
+ * everything above knows this architecture. Interrupts are kvm_irq.c's, vCPUs kvm_vcpu.c's,
+ * devices platform.c's, images and device tree the model files'.
+ */
+#include "kvm_riscv64.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static bool rv64_ident(void)
+{
+	return true; /* these files are built for riscv64 only */
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+/* The model's plan, within the addresses this host's KVM gives a guest. A KVM that cannot be opened
+ * is for probe to tell of. */
+static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+		struct ax_error *err)
+{
+	struct axarch_plan narrowed;
+	struct axkvm *kvm;
+	int ret = rv64_plan(config, &narrowed, err);
+
+	if (ret == 0 && axkvm_open(config->kvm_device, &kvm, NULL) == 0) {
+		const int bits = axkvm_check(kvm, KVM_CAP_VM_GPA_BITS);
+
+		axkvm_close(kvm);
+		ret = rv64_plan_narrow(&narrowed, (unsigned)bits, err);
+	}
+	if (ret == 0)
+		*ret_plan = narrowed;
+	return ret;
+}
+
+static int check_counts(struct axarch_vm *vm, struct ax_error *err)
+{
+	const int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
+	const int max_ids = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPU_ID);
+
+	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
+			     vm->config.vcpu_count, max_vcpus);
+		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
+	}
+	for (uint32_t i = 0; max_ids && i < vm->config.vcpu_count; i++) {
+		if (vm->hart_ids[i] < (uint32_t)max_ids)
+			continue;
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "hart id %u is asked for, this host's KVM takes ids below %d",
+			     vm->hart_ids[i], max_ids);
+		return ax_error_hint(err, "choose smaller hardware ids");
+	}
+	return 0;
+}
+
+static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
+		       struct ax_error *err)
+{
+	vm->config = *config;
+	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
+	vm->config.name = vm->name;
+	vm->config.kvm_device = NULL; /* opened once; the name need not live */
+	vm->hart_ids = calloc(config->vcpu_count, sizeof(*vm->hart_ids));
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct rv64_vcpu *));
+	if (!vm->hart_ids || !vm->vcpus)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
+				    config->vcpu_count);
+	for (uint32_t i = 0; i < config->vcpu_count; i++)
+		vm->hart_ids[i] = rv64_hart_id(config, i);
+	vm->config.hardware_ids = vm->hart_ids;
+	return 0;
+}
+
+static void rv64_vm_destroy(struct axarch_vm *vm)
+{
+	if (!vm)
+		return;
+	rv64_irqchip_destroy(vm);
+	axkvm_vm_destroy(vm->vm);
+	axkvm_close(vm->kvm);
+	free(vm->vcpus);
+	free(vm->hart_ids);
+	free(vm);
+}
+
+static int rv64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
+			  struct axarch_vm **ret_vm, struct ax_error *err)
+{
+	if (config->vcpu_count < 1 || config->vcpu_count > RV64_MAX_VCPUS)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+				    "%u CPUs are asked for, 1 to %u are possible",
+				    config->vcpu_count, RV64_MAX_VCPUS);
+	struct axarch_vm *vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
+	vm->aia_fd = -1;
+	vm->plan = *plan;
+	int ret = copy_config(vm, config, err);
+
+	if (ret == 0)
+		ret = axkvm_open(config->kvm_device, &vm->kvm, err);
+	if (ret == 0)
+		ret = rv64_require(vm->kvm, err);
+	if (ret == 0)
+		ret = check_counts(vm, err);
+	if (ret == 0)
+		ret = axkvm_vm_create(vm->kvm, 0, &vm->vm, err);
+	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
+		ret = rv64_irqchip_create(vm, err);
+	if (ret < 0) {
+		rv64_vm_destroy(vm);
+		return ret;
+	}
+	*ret_vm = vm;
+	return 0;
+}
+
+/* ---- how the common parts reach it ----------------------------------------------------------- */
+
+static void rv64_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
+{
+	axkvm_vm_mapper(vm->vm, ret_mapper);
+}
+
+static int doorbell(struct axarch_vm *vm, const struct axdev_doorbell *bell, bool assign,
+		    struct ax_error *err)
+{
+	if (bell->space != AXDEV_MMIO)
+		return ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+				    "a doorbell at 0x%" PRIx64 " of no memory: riscv64 has neither "
+				    "ports nor doorbells among its CSRs",
+				    bell->addr);
+	return axkvm_vm_ioeventfd(vm->vm, false, bell->addr, bell->width, bell->has_match,
+				  bell->match, bell->event_fd, assign, err);
+}
+
+static int rv64_assign_doorbell(void *vm, const struct axdev_doorbell *bell, struct ax_error *err)
+{
+	return doorbell(vm, bell, true, err);
+}
+
+static int rv64_release_doorbell(void *vm, const struct axdev_doorbell *bell)
+{
+	return doorbell(vm, bell, false, NULL);
+}
+
+static int rv64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
+			const struct axarch_machine *machine, struct ax_error *err)
+{
+	uint8_t seed[RV64_SEED_BYTES];
+	const struct rv64_boot_info info = {
+		.config = &vm->config,
+		.plan = &vm->plan,
+		.boot = boot,
+		.machine = machine,
+		.hart = &vm->hart,
+		.irqchip = vm->irqchip,
+		.aia_ids = vm->aia_ids,
+		.seed = getrandom(seed, sizeof(seed), 0) == sizeof(seed) ? seed : NULL,
+		.seed_bytes = sizeof(seed),
+	};
+
+	vm->memory = memory;
+	int ret = rv64_load(memory, &info, &vm->start, err);
+	explicit_bzero(seed, sizeof(seed));
+	/* The vCPUs are all there, and none has run. */
+	return ret < 0 ? ret : rv64_irqchip_finish(vm, err);
+}
+
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+/* KVM counts per vCPU; the VM's value is their sum. */
+static int sum(struct axarch_vm *vm, const char *name, uint64_t *total)
+{
+	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
+		uint64_t value;
+		if (!vm->vcpus[i])
+			continue;
+		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
+		if (ret < 0)
+			return ret;
+		*total += value;
+	}
+	return 0;
+}
+
+static int rv64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+{
+	static const struct {
+		const char *name, *theirs[2];
+	} names[] = {
+		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
+		{"halt_exits", {"wfi_exit_stat", NULL}},
+	};
+	const char *theirs[2] = {name, NULL};
+	uint64_t total = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(names); i++)
+		if (!strcmp(name, names[i].name))
+			memcpy(theirs, names[i].theirs, sizeof(theirs));
+	for (size_t i = 0; ret == 0 && i < AX_ARRAY_LEN(theirs) && theirs[i]; i++)
+		ret = sum(vm, theirs[i], &total);
+	if (ret == 0)
+		*ret_value = total;
+	return ret;
+}
+
+const struct axarch axarch_riscv64 = {
+	.name = "riscv64",
+	/* Named, because a kernel with a driver for the SBI's console would take that first. */
+	.cmdline_silent = "panic=-1",
+	.cmdline_serial = "console=ttyS0 panic=-1",
+	.ident = rv64_ident,
+	.probe = rv64_probe,
+	.facts = rv64_facts,
+	.plan = plan,
+	.vm_create = rv64_vm_create,
+	.vm_destroy = rv64_vm_destroy,
+	.vm_mapper = rv64_vm_mapper,
+	.vm_irq_chip = rv64_vm_irq_chip,
+	.assign_doorbell = rv64_assign_doorbell,
+	.release_doorbell = rv64_release_doorbell,
+	.platform_attach = rv64_platform_attach,
+	.vcpu_create = rv64_vcpu_create,
+	.load = rv64_vm_load,
+	.vm_stat = rv64_vm_stat,
+	.selftest = rv64_selftest,
+};
