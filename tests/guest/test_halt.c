@@ -24,7 +24,8 @@ GUEST_TEST(halt_blocked, "halt-blocked")
 	CHECK_EQ(after.exits, before.exits);
 	/* A kick leaves and comes back; it is halted again, the payload does not notice. */
 	axvcpu_kick(guest.vcpu[0]);
-	WAIT_FOR(axvcpu_state(guest.vcpu[0]) == AXVCPU_BLOCKED, "not halted again");
+	WAIT_FOR(axvcpu_state(guest.vcpu[0]) == AXVCPU_BLOCKED, "not halted again but %s",
+		 axvcpu_state_name(axvcpu_state(guest.vcpu[0])));
 	CHECK_EQ(guest_data(&guest, 0), 1);
 	axvcpu_request_stop(guest.vcpu[0]);
 	axvcpu_join(guest.vcpu[0]);
