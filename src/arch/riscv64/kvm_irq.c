@@ -78,27 +78,15 @@ static int set_level_aia(void *ctx, uint32_t gsi, bool level)
 	return axkvm_vm_irq_line(vm->vm, gsi, level);
 }
 
-static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err)
-{
-	struct axarch_vm *vm = ctx;
-	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, true, err);
-}
-
-static int release_fd(void *ctx, uint32_t gsi, int event_fd)
-{
-	struct axarch_vm *vm = ctx;
-	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, false, NULL);
-}
-
-/* GSI n is source n. KVM's own routes, which it makes with the APLIC, say the same. */
+/*
+ * GSI n is source n. No irqfds, not even with the AIA: there KVM raises the APLIC's line straight
+ * from the write to the eventfd and never lowers it again (kvm_arch_set_irq_inatomic, Linux 6.12),
+ * so that a second edge is none. Pulses go by two calls that do what they say.
+ */
 void rv64_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 {
-	const bool aia = vm->irqchip == RV64_IRQCHIP_AIA;
-
 	*ret_chip = (struct axirq_chip){
-		.set_level = aia ? set_level_aia : set_level_plic,
-		.assign_fd = aia ? assign_fd : NULL,
-		.release_fd = aia ? release_fd : NULL,
+		.set_level = vm->irqchip == RV64_IRQCHIP_AIA ? set_level_aia : set_level_plic,
 		.gsi_first = 1,
 		.gsi_count = vm->irqchip == RV64_IRQCHIP_NONE ? 0 : RV64_SOURCES - 1,
 		.ctx = vm,

@@ -19,7 +19,6 @@ static const struct axkvm_requirement required[] = {
 };
 static const struct axkvm_requirement optional[] = {
 	CAP(IRQCHIP, "AIA: APLIC and IMSICs in the kernel; else a PLIC outside"),
-	CAP(IRQFD, "with the AIA, interrupts from I/O threads"),
 	CAP(SIGNAL_MSI, "with the AIA, inject interrupts"),
 	CAP(IOEVENTFD_ANY_LENGTH, "doorbells of any width, which are faster"),
 	CAP(VM_GPA_BITS, "address bits a guest has"),

@@ -28,8 +28,7 @@ static void put_line(struct axfdt *fdt, const struct rv64_boot_info *info, const
 		return;
 	/* Not at the root: Linux would take it for the parent of the harts' own controllers. */
 	axfdt_set_u32(fdt, path, "interrupt-parent", RV64_PHANDLE_IRQCHIP);
-	axfdt_set_cells(fdt, path, "interrupts", cells,
-			info->irqchip == RV64_IRQCHIP_AIA ? 2 : 1);
+	axfdt_set_cells(fdt, path, "interrupts", cells, info->irqchip == RV64_IRQCHIP_AIA ? 2 : 1);
 }
 
 static const char *serial_path(const struct rv64_boot_info *info, char buf[40])
