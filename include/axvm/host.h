@@ -13,8 +13,9 @@ struct axhost_page_pool {
 };
 
 struct axhost_facts {
-	char vendor[16]; /* "GenuineIntel"; empty when unknown */
+	char vendor[16]; /* "GenuineIntel", "Arm"; empty when unknown */
 	char model_name[64];
+	/* As x86 numbers them. Arm: family 0, the part, variant and revision (0x41 is r4p1). */
 	uint32_t family, model, stepping;
 	uint32_t cpus_online;
 	uint32_t nodes_online; /* NUMA nodes */

@@ -17,8 +17,14 @@ static void print_host(const struct axhost_facts *facts)
 	ax_format_size(ax_align_down(facts->memory_available_bytes, AX_MIB), available,
 		       sizeof(available));
 	printf("Host\n");
-	printf("  %-26s %s (%s family %u model %u stepping %u)\n", "processor", facts->model_name,
-	       facts->vendor, facts->family, facts->model, facts->stepping);
+	printf("  %-26s ", "processor");
+	if (facts->family) /* x86 */
+		printf("%s (%s family %u model %u stepping %u)\n", facts->model_name, facts->vendor,
+		       facts->family, facts->model, facts->stepping);
+	else if (facts->model_name[0])
+		printf("%s (%s)\n", facts->model_name, facts->vendor);
+	else
+		printf("not known\n");
 	printf("  %-26s %u on %u NUMA node%s\n", "CPUs", facts->cpus_online, facts->nodes_online,
 	       facts->nodes_online == 1 ? "" : "s");
 	printf("  %-26s %s, %s available\n", "memory", total, available);
@@ -29,7 +35,9 @@ static void print_host(const struct axhost_facts *facts)
 		       (unsigned long long)facts->pools[i].total,
 		       (unsigned long long)facts->pools[i].free);
 	printf("  %-26s %s\n", "kernel", facts->kernel_release);
-	printf("  %-26s %s\n", "itself a virtual machine", facts->hypervisor ? "yes" : "no");
+	if (facts->family) /* others have no such flag */
+		printf("  %-26s %s\n", "itself a virtual machine",
+		       facts->hypervisor ? "yes" : "no");
 }
 
 static void print_profiles(const struct axhost_facts *facts)

@@ -54,9 +54,9 @@ static int run(int argc, char **argv)
 
 static void help(void)
 {
-	printf("\nEnters 64-bit long mode by hand and runs a few dozen instructions per check; "
-	       "needs KVM but\n"
-	       "no kernel image. Exit status 0 when nothing failed.\n\n"
+	printf("\nRuns a few dozen instructions per check in a guest of its own; needs KVM but no "
+	       "kernel\n"
+	       "image. Exit status 0 when nothing failed.\n\n"
 	       "      --kvm-device PATH          KVM device node [/dev/kvm]\n");
 }
 

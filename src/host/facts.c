@@ -2,7 +2,7 @@
  * Host facts from /proc and /sys below a root directory. Reads text files and nothing else; what
  * is missing stays zero.
  */
-#include <axvm/host.h>
+#include "host_private.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -76,6 +76,7 @@ static void read_flags(const char *line, struct axhost_facts *facts)
 static void read_cpuinfo(const char *root, struct axhost_facts *facts)
 {
 	FILE *f = open_below(root, "/proc/cpuinfo");
+	struct axhost_arm arm = {.present = false};
 	char line[8192], number[16];
 
 	if (!f)
@@ -85,6 +86,7 @@ static void read_cpuinfo(const char *root, struct axhost_facts *facts)
 			facts->cpus_online++;
 		if (facts->cpus_online > 1)
 			continue;
+		axhost_read_arm_line(line, &arm);
 		if (!strncmp(line, "vendor_id", 9)) {
 			copy_value(facts->vendor, sizeof(facts->vendor), line);
 		} else if (!strncmp(line, "model name", 10)) {
@@ -104,6 +106,7 @@ static void read_cpuinfo(const char *root, struct axhost_facts *facts)
 			facts->tsc_scaling = has_flag(line, "tsc_scaling");
 		}
 	}
+	axhost_name_arm(&arm, facts);
 	fclose(f);
 }
 

@@ -46,9 +46,9 @@ static int open_error(const char *device, int error, struct ax_error *err)
 	case ENODEV:
 		ret = ax_error_set(err, AX_ERROR_KVM_ABSENT, error, "%s is not there: %s", device,
 				   strerror(error));
-		ax_error_hint(err, "load the module (modprobe kvm_intel or kvm_amd) and switch "
-				   "virtualization on in the firmware; in a virtual machine, "
-				   "its host must allow nesting; in a container, pass "
+		ax_error_hint(err, "load the module (on x86 modprobe kvm_intel or kvm_amd) and "
+				   "switch virtualization on in the firmware; in a virtual "
+				   "machine, its host must allow nesting; in a container, pass "
 				   "--device=/dev/kvm");
 		return ret;
 	case EACCES:

@@ -83,6 +83,22 @@ static void test_virtual_machine(void **state)
 	assert_int_equal(f.cpus_online, 4);
 }
 
+/* Arm's are numbers: known ones have names. */
+static void test_neoverse(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/neoverse-n1", &f);
+	assert_string_equal(f.vendor, "Arm");
+	assert_string_equal(f.model_name, "Neoverse N1 r4p1");
+	assert_int_equal(f.family, 0);
+	assert_int_equal(f.model, 0xd0c);
+	assert_int_equal(f.stepping, 0x41);
+	assert_int_equal(f.cpus_online, 2);
+	assert_false(f.vmx || f.svm || f.hypervisor);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct axhost_facts f, zero = {.nodes_online = 1};
@@ -201,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_module_parameter_counts_more),
 		cmocka_unit_test(test_epyc),
 		cmocka_unit_test(test_virtual_machine),
+		cmocka_unit_test(test_neoverse),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_root_too_long),
 		cmocka_unit_test(test_nonsense),
