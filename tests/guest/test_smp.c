@@ -18,6 +18,17 @@ static uint64_t id_at(const struct guest *guest, uint64_t offset)
 	return id;
 }
 
+/* All others have been brought up, or have not. */
+static void expect_online(struct guest *guest, bool want)
+{
+	bool online = false;
+
+	for (unsigned i = 0; i < guest->config.vcpus; i++) {
+		CHECK_OK(axvcpu_online(guest->vcpu[i], &online, &guest->err), &guest->err);
+		CHECK(online == (i == 0 || want), "CPU %u is %s", i, online ? "up" : "not up");
+	}
+}
+
 void guest_start_all(const uint32_t ids[4], const uint32_t *hardware_ids)
 {
 	struct guest guest;
@@ -28,8 +39,10 @@ void guest_start_all(const uint32_t ids[4], const uint32_t *hardware_ids)
 	guest_set_data(&guest, 0, 3);
 	for (unsigned i = 1; i < 4; i++)
 		guest_set_data(&guest, TARGETS + 8 * (i - 1), ids[i]);
+	expect_online(&guest, false);
 	guest_start(&guest);
 	guest_finish_done(&guest);
+	expect_online(&guest, true);
 	CHECK_EQ(id_at(&guest, IDS_OF_FIRST), ids[0]);
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t id = id_at(&guest, IDS_OF_OTHERS + 24 * i);
