@@ -28,7 +28,7 @@ int axarch_load_initrd(struct axas *memory, const struct axarch_boot *boot, uint
 		axarch_image_error(&image, err,
 				   "needs %llu MiB, only %llu MiB are free between the kernel's "
 				   "end at 0x%llx and 0x%llx",
-				   (unsigned long long)((image.size_bytes >> 20) + 1),
+				   (unsigned long long)((image.size_bytes + AX_MIB - 1) >> 20),
 				   (unsigned long long)(room >> 20), (unsigned long long)floor,
 				   (unsigned long long)ceiling);
 		return ax_error_hint(err, "raise --memory by at least %lluM",

@@ -94,6 +94,9 @@ int axarch_linux_image_read(const struct axarch_image *image,
 		return rc;
 	if (memcmp(head + MAGIC, format->magic, sizeof(format->magic)) != 0)
 		return refuse_unknown(image, format->name, head, len, err);
+	rc = axarch_image_read(image, 0, head, sizeof(head), "the Image header", err);
+	if (rc < 0)
+		return rc;
 	rc = check_extent(image, head, err);
 	if (rc < 0)
 		return rc;

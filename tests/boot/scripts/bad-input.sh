@@ -35,9 +35,9 @@ refused 2 'cpus|-c' -k $kernel -c 100000
 case ${ARCH:-$(uname -m)} in
 x86_64) refused 2 'not described by a device tree' -k $kernel --dtb "$WORK/bad/noise" ;;
 *)
-	refused 3 "dtb '.*empty': is empty" -k $kernel --dtb "$WORK/bad/empty"
-	refused 3 "dtb '.*noise': " -k $kernel --dtb "$WORK/bad/noise"
-	refused 3 "dtb '.*source.dts': " -k $kernel --dtb "$WORK/bad/source.dts"
+	refused 3 "device tree '.*empty': is empty" -k $kernel --dtb "$WORK/bad/empty"
+	refused 3 "device tree '.*noise': " -k $kernel --dtb "$WORK/bad/noise"
+	refused 3 "device tree '.*source.dts': " -k $kernel --dtb "$WORK/bad/source.dts"
 	;;
 esac
 rm -r "$WORK/bad"

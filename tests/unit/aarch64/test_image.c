@@ -137,6 +137,9 @@ static void cut_short(void **state)
 		else if (machine_load(&m, &start) < 0)
 			fail_msg("%s", m.err.message);
 	}
+	/* The magic is there, the header is not all there. */
+	machine_kernel(&m, image, 0x3c);
+	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "the Image header takes 64 bytes");
 	machine_finish(&m);
 }
 
