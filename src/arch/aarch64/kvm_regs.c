@@ -19,7 +19,7 @@ int aarch64_get_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t *ret_
 
 	if (ioctl(axkvm_vcpu_fd(vcpu->kvm), KVM_GET_ONE_REG, &reg) >= 0)
 		return 0;
-	return ax_error_set(err, AX_ERROR_VCPU_RUNTIME, errno,
+	return ax_error_set(err, AX_ERROR_REGISTER_ACCESS, errno,
 			    "register 0x%" PRIx64 " of vCPU %u cannot be read: %s", id, vcpu->index,
 			    strerror(errno));
 }
@@ -31,7 +31,7 @@ int aarch64_set_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t value
 
 	if (ioctl(axkvm_vcpu_fd(vcpu->kvm), KVM_SET_ONE_REG, &reg) >= 0)
 		return 0;
-	return ax_error_set(err, AX_ERROR_VCPU_RUNTIME, errno,
+	return ax_error_set(err, AX_ERROR_REGISTER_ACCESS, errno,
 			    "register 0x%" PRIx64 " of vCPU %u cannot be set to 0x%" PRIx64 ": %s",
 			    id, vcpu->index, value, strerror(errno));
 }
@@ -50,7 +50,7 @@ static int find_gpr(const struct aarch64_vcpu *vcpu, unsigned index, uint64_t *r
 		ret = aarch64_get_reg(vcpu, AARCH64_CORE(regs.pstate), &pstate, err);
 		*ret_id = pstate & PSTATE_SPSEL ? AARCH64_CORE(sp_el1) : AARCH64_CORE(regs.sp);
 	} else {
-		ret = ax_error_set(err, AX_ERROR_VCPU_RUNTIME, EINVAL,
+		ret = ax_error_set(err, AX_ERROR_REGISTER_ACCESS, EINVAL,
 				   "register %u: aarch64 has 0 to 30, 31 (sp) and 32 (pc)", index);
 	}
 	return ret;
