@@ -104,8 +104,16 @@ static int inject_msi(struct rv64_vcpu *vcpu, const struct axvcpu_irq *irq, stru
 		return ax_error_set(err, AX_ERROR_IRQ_INJECTION, EINVAL,
 				    "interrupt %u for vCPU %u: its IMSIC has 1 to %u", irq->vector,
 				    vcpu->index, vm->aia_ids);
-	return axkvm_vm_signal_msi(vm->vm, RV64_IMSIC_GPA + vcpu->index * RV64_IMSIC_SIZE,
-				   irq->vector, err);
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)(RV64_IMSIC_GPA + vcpu->index * RV64_IMSIC_SIZE),
+		.data = irq->vector,
+	};
+	/* Not axkvm_vm_signal_msi: on riscv64 KVM says 0 when it has delivered one. */
+	if (ioctl(axkvm_vm_fd(vm->vm), KVM_SIGNAL_MSI, &msi) >= 0)
+		return 0;
+	return ax_error_set(err, AX_ERROR_IRQ_INJECTION, errno,
+			    "interrupt %u for vCPU %u as a message: %s", irq->vector, vcpu->index,
+			    strerror(errno));
 }
 
 /*
