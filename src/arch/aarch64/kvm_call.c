@@ -17,11 +17,11 @@ struct smccc_filter {
 	uint8_t pad[15];
 };
 
-void aarch64_forward_calls(struct axarch_vm *vm)
+void a64_forward_calls(struct axarch_vm *vm)
 {
 	const struct smccc_filter filter = {
-		.base = AARCH64_HVC_BASE,
-		.nr_functions = AARCH64_HVC_COUNT,
+		.base = A64_HVC_BASE,
+		.nr_functions = A64_HVC_COUNT,
 		.action = SMCCC_FORWARD,
 	};
 	struct kvm_device_attr attr = {.group = SMCCC_CTRL_GROUP, .attr = SMCCC_FILTER_ATTR};
@@ -33,24 +33,23 @@ void aarch64_forward_calls(struct axarch_vm *vm)
 }
 
 /* KVM gives the id; the arguments are in the registers. PC is behind the HVC. */
-static bool decode_call(struct aarch64_vcpu *vcpu, const struct kvm_run *run,
-			struct axvcpu_exit *exit)
+static bool decode_call(struct a64_vcpu *vcpu, const struct kvm_run *run, struct axvcpu_exit *exit)
 {
 	uint64_t regs[7];
 
 	for (unsigned i = 0; i < AX_ARRAY_LEN(regs); i++)
-		if (aarch64_get_reg(vcpu, AARCH64_X(i), &regs[i], NULL) < 0)
+		if (a64_get_reg(vcpu, A64_X(i), &regs[i], NULL) < 0)
 			return false;
 	regs[0] = run->hypercall.nr;
-	aarch64_decode_call(regs, exit);
+	a64_decode_call(regs, exit);
 	if (exit->kind == AXVCPU_EXIT_HYPERCALL)
 		vcpu->answer = exit;
 	return true;
 }
 
-bool aarch64_decode(void *ctx, void *kvm_run, struct axvcpu_exit *exit)
+bool a64_decode(void *ctx, void *kvm_run, struct axvcpu_exit *exit)
 {
-	struct aarch64_vcpu *vcpu = ctx;
+	struct a64_vcpu *vcpu = ctx;
 	const struct kvm_run *run = kvm_run;
 
 	switch (run->exit_reason) {
@@ -60,7 +59,7 @@ bool aarch64_decode(void *ctx, void *kvm_run, struct axvcpu_exit *exit)
 		vcpu->has_undecoded = true;
 		vcpu->undecoded_gpa = run->arm_nisv.fault_ipa;
 		vcpu->undecoded_iss = run->arm_nisv.esr_iss;
-		aarch64_decode_nisv(vcpu->undecoded_iss, vcpu->undecoded_gpa, exit);
+		a64_decode_nisv(vcpu->undecoded_iss, vcpu->undecoded_gpa, exit);
 		return true;
 	case KVM_EXIT_SYSTEM_EVENT:
 		atomic_store(&vcpu->vm->ended, true);
@@ -70,10 +69,10 @@ bool aarch64_decode(void *ctx, void *kvm_run, struct axvcpu_exit *exit)
 	}
 }
 
-int aarch64_answer_call(struct aarch64_vcpu *vcpu, struct ax_error *err)
+int a64_answer_call(struct a64_vcpu *vcpu, struct ax_error *err)
 {
 	const uint64_t value = vcpu->answer->hypercall.ret;
 
 	vcpu->answer = NULL;
-	return aarch64_set_reg(vcpu, AARCH64_X(0), value, err);
+	return a64_set_reg(vcpu, A64_X(0), value, err);
 }

@@ -28,7 +28,7 @@ static void AX_PRINTF(2, 3) put(struct text *text, const char *fmt, ...)
 }
 
 /* Physical addresses are known only while nothing is translated. */
-static void put_code(struct text *text, const struct aarch64_vcpu *vcpu, uint64_t pc)
+static void put_code(struct text *text, const struct a64_vcpu *vcpu, uint64_t pc)
 {
 	uint32_t word;
 
@@ -43,23 +43,30 @@ static void put_code(struct text *text, const struct aarch64_vcpu *vcpu, uint64_
 	put(text, "\n");
 }
 
-void aarch64_vcpu_dump(void *impl, char *buf, size_t buf_size)
+void a64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 {
 	static const struct {
 		const char *name;
 		uint64_t id;
 	} rows[] = {
-		{"pc", AARCH64_CORE(regs.pc)},           {"pstate", AARCH64_CORE(regs.pstate)},
-		{"sp_el0", AARCH64_CORE(regs.sp)},       {"sp_el1", AARCH64_CORE(sp_el1)},
-		{"elr", AARCH64_CORE(elr_el1)},          {"spsr", AARCH64_CORE(spsr[0])},
-		{"esr", ARM64_SYS_REG(3, 0, 5, 2, 0)},   {"far", ARM64_SYS_REG(3, 0, 6, 0, 0)},
-		{"vbar", ARM64_SYS_REG(3, 0, 12, 0, 0)}, {"sctlr", ARM64_SYS_REG(3, 0, 1, 0, 0)},
-		{"tcr", ARM64_SYS_REG(3, 0, 2, 0, 2)},   {"mair", ARM64_SYS_REG(3, 0, 10, 2, 0)},
-		{"ttbr0", ARM64_SYS_REG(3, 0, 2, 0, 0)}, {"ttbr1", ARM64_SYS_REG(3, 0, 2, 0, 1)},
+		{"pc", A64_CORE(regs.pc)},
+		{"pstate", A64_CORE(regs.pstate)},
+		{"sp_el0", A64_CORE(regs.sp)},
+		{"sp_el1", A64_CORE(sp_el1)},
+		{"elr", A64_CORE(elr_el1)},
+		{"spsr", A64_CORE(spsr[0])},
+		{"esr", ARM64_SYS_REG(3, 0, 5, 2, 0)},
+		{"far", ARM64_SYS_REG(3, 0, 6, 0, 0)},
+		{"vbar", ARM64_SYS_REG(3, 0, 12, 0, 0)},
+		{"sctlr", ARM64_SYS_REG(3, 0, 1, 0, 0)},
+		{"tcr", ARM64_SYS_REG(3, 0, 2, 0, 2)},
+		{"mair", ARM64_SYS_REG(3, 0, 10, 2, 0)},
+		{"ttbr0", ARM64_SYS_REG(3, 0, 2, 0, 0)},
+		{"ttbr1", ARM64_SYS_REG(3, 0, 2, 0, 1)},
 		{"mpidr", ARM64_SYS_REG(3, 0, 0, 0, 5)},
 	};
 	enum { PC = 0, SCTLR = 9 };
-	const struct aarch64_vcpu *vcpu = impl;
+	const struct a64_vcpu *vcpu = impl;
 	struct text text = {.buf = buf, .size = buf_size};
 	uint64_t values[AX_ARRAY_LEN(rows)], x;
 	bool online;
@@ -68,7 +75,7 @@ void aarch64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 		return;
 	buf[0] = '\0';
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		if (aarch64_get_reg(vcpu, rows[i].id, &values[i], NULL) == 0)
+		if (a64_get_reg(vcpu, rows[i].id, &values[i], NULL) == 0)
 			continue;
 		put(&text, "vCPU %u: its registers cannot be read\n", vcpu->index);
 		return;
@@ -82,7 +89,7 @@ void aarch64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 		    "does not decode (a pair, a vector, write-back; ISS 0x%" PRIx64 ")\n",
 		    vcpu->undecoded_gpa, vcpu->undecoded_iss);
 	for (unsigned i = 0; i < 31; i++) {
-		if (aarch64_get_reg(vcpu, AARCH64_X(i), &x, NULL) < 0)
+		if (a64_get_reg(vcpu, A64_X(i), &x, NULL) < 0)
 			x = 0;
 		put(&text, "x%-2u %016" PRIx64 "%s", i, x, i % 4 == 3 || i == 30 ? "\n" : "  ");
 	}

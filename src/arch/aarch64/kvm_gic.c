@@ -16,7 +16,7 @@ static uint32_t device_type(uint32_t version)
 	return version == 2 ? KVM_DEV_TYPE_ARM_VGIC_V2 : KVM_DEV_TYPE_ARM_VGIC_V3;
 }
 
-bool aarch64_gic_exists(struct axkvm_vm *vm, uint32_t version)
+bool a64_gic_exists(struct axkvm_vm *vm, uint32_t version)
 {
 	struct kvm_create_device device = {
 		.type = device_type(version),
@@ -30,15 +30,15 @@ static int choose_version(struct axarch_vm *vm, struct ax_error *err)
 	const uint32_t asked = vm->config.gic_version;
 
 	for (uint32_t version = 3; version >= 2; version--) {
-		if ((asked && asked != version) || !aarch64_gic_exists(vm->vm, version))
+		if ((asked && asked != version) || !a64_gic_exists(vm->vm, version))
 			continue;
-		if (version == 2 && vm->config.vcpu_count > AARCH64_GICV2_VCPUS) {
+		if (version == 2 && vm->config.vcpu_count > A64_GICV2_VCPUS) {
 			ax_error_set(
 				err, AX_ERROR_CONFIGURATION, ERANGE,
 				"%u CPUs are asked for, this host's KVM has a GICv2 only, which "
 				"serves up to %u",
-				vm->config.vcpu_count, AARCH64_GICV2_VCPUS);
-			return ax_error_hint(err, "choose up to %u CPUs", AARCH64_GICV2_VCPUS);
+				vm->config.vcpu_count, A64_GICV2_VCPUS);
+			return ax_error_hint(err, "choose up to %u CPUs", A64_GICV2_VCPUS);
 		}
 		vm->gic_version = version;
 		return 0;
@@ -48,7 +48,7 @@ static int choose_version(struct axarch_vm *vm, struct ax_error *err)
 				    "this host's KVM emulates neither a GICv3 nor a GICv2");
 	ax_error_set(err, AX_ERROR_CONFIGURATION, ENOTSUP,
 		     "GIC version %u is asked for, this host's KVM does not emulate it", asked);
-	if (aarch64_gic_exists(vm->vm, 5 - asked))
+	if (a64_gic_exists(vm->vm, 5 - asked))
 		return ax_error_hint(err, "choose --gic %u, or leave it out", 5 - asked);
 	return -ENOTSUP;
 }
@@ -56,12 +56,12 @@ static int choose_version(struct axarch_vm *vm, struct ax_error *err)
 static int place(struct axarch_vm *vm, uint64_t type, uint64_t gpa, const char *what,
 		 struct ax_error *err)
 {
-	return aarch64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa, what, err);
+	return a64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa, what, err);
 }
 
-int aarch64_gic_create(struct axarch_vm *vm, struct ax_error *err)
+int a64_gic_create(struct axarch_vm *vm, struct ax_error *err)
 {
-	const uint32_t intids = AARCH64_INTIDS;
+	const uint32_t intids = A64_INTIDS;
 	int ret = choose_version(vm, err);
 
 	if (ret < 0)
@@ -73,36 +73,36 @@ int aarch64_gic_create(struct axarch_vm *vm, struct ax_error *err)
 				    strerror(errno));
 	vm->gic_fd = (int)device.fd;
 	if (vm->gic_version == 2) {
-		ret = place(vm, KVM_VGIC_V2_ADDR_TYPE_DIST, AARCH64_GICD_GPA,
-			    "the GICv2's distributor", err);
+		ret = place(vm, KVM_VGIC_V2_ADDR_TYPE_DIST, A64_GICD_GPA, "the GICv2's distributor",
+			    err);
 		if (ret == 0)
-			ret = place(vm, KVM_VGIC_V2_ADDR_TYPE_CPU, AARCH64_GICC_GPA,
+			ret = place(vm, KVM_VGIC_V2_ADDR_TYPE_CPU, A64_GICC_GPA,
 				    "the GICv2's CPU interface", err);
 	} else {
-		ret = place(vm, KVM_VGIC_V3_ADDR_TYPE_DIST, AARCH64_GICD_GPA,
-			    "the GICv3's distributor", err);
+		ret = place(vm, KVM_VGIC_V3_ADDR_TYPE_DIST, A64_GICD_GPA, "the GICv3's distributor",
+			    err);
 		if (ret == 0)
-			ret = place(vm, KVM_VGIC_V3_ADDR_TYPE_REDIST, AARCH64_GICR_GPA,
+			ret = place(vm, KVM_VGIC_V3_ADDR_TYPE_REDIST, A64_GICR_GPA,
 				    "the GICv3's redistributors", err);
 	}
 	if (ret == 0)
-		ret = aarch64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &intids,
-				       "the GIC's number of interrupts", err);
+		ret = a64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &intids,
+				   "the GIC's number of interrupts", err);
 	return ret;
 }
 
-int aarch64_gic_finish(struct axarch_vm *vm, struct ax_error *err)
+int a64_gic_finish(struct axarch_vm *vm, struct ax_error *err)
 {
 	int ret;
 
 	if (vm->gic_fd < 0 || vm->gic_ready)
 		return 0;
-	ret = aarch64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
-			       NULL, "KVM_DEV_ARM_VGIC_CTRL_INIT", err);
+	ret = a64_set_attr(vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL,
+			   "KVM_DEV_ARM_VGIC_CTRL_INIT", err);
 	pthread_mutex_lock(&vm->lock);
 	vm->gic_ready = ret == 0;
 	for (size_t i = 0; ret == 0 && i < AX_ARRAY_LEN(vm->waiting); i++) {
-		struct aarch64_irqfd *irqfd = &vm->waiting[i];
+		struct a64_irqfd *irqfd = &vm->waiting[i];
 
 		if (irqfd->event_fd >= 0)
 			ret = axkvm_vm_irqfd(vm->vm, irqfd->gsi, irqfd->event_fd, -1, true, err);
@@ -127,7 +127,7 @@ static int set_level(void *ctx, uint32_t gsi, bool level)
 	struct axarch_vm *vm = ctx;
 
 	return axkvm_vm_irq_line(
-		vm->vm, line_of(KVM_ARM_IRQ_TYPE_SPI, 0, AARCH64_SPI_FIRST_INTID + gsi), level);
+		vm->vm, line_of(KVM_ARM_IRQ_TYPE_SPI, 0, A64_SPI_FIRST_INTID + gsi), level);
 }
 
 static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err)
@@ -140,7 +140,7 @@ static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err
 	if (vm->gic_ready)
 		ret = axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, true, err);
 	else
-		vm->waiting[gsi] = (struct aarch64_irqfd){.gsi = gsi, .event_fd = event_fd};
+		vm->waiting[gsi] = (struct a64_irqfd){.gsi = gsi, .event_fd = event_fd};
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
 }
@@ -159,14 +159,14 @@ static int release_fd(void *ctx, uint32_t gsi, int event_fd)
 }
 
 /* KVM's default routing: GSI n is SPI n. */
-void aarch64_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
+void a64_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 {
 	*ret_chip = (struct axirq_chip){
 		.set_level = set_level,
 		.assign_fd = assign_fd,
 		.release_fd = release_fd,
 		.gsi_first = 0,
-		.gsi_count = vm->gic_fd >= 0 ? AARCH64_SPIS : 0,
+		.gsi_count = vm->gic_fd >= 0 ? A64_SPIS : 0,
 		.ctx = vm,
 	};
 }
@@ -183,20 +183,20 @@ static int refuse_irq(const struct axvcpu_irq *irq, const char *why, struct ax_e
  * The vector is an INTID. The line is pulsed, which a GIC keeps in mind for interrupts that the
  * guest has configured as edges; SPIs go where the guest routes them.
  */
-int aarch64_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err)
+int a64_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err)
 {
-	const struct aarch64_vcpu *vcpu = impl;
+	const struct a64_vcpu *vcpu = impl;
 	const struct axarch_vm *vm = vcpu->vm;
-	const bool is_private = irq->vector < AARCH64_SPI_FIRST_INTID;
+	const bool is_private = irq->vector < A64_SPI_FIRST_INTID;
 	uint32_t line;
 
 	if (vm->gic_fd < 0)
 		return refuse_irq(irq, "the machine has no interrupt controller", err);
-	if (irq->vector >= AARCH64_INTIDS)
+	if (irq->vector >= A64_INTIDS)
 		return ax_error_set(err, AX_ERROR_IRQ_INJECTION, ERANGE,
 				    "interrupt %u is beyond the last INTID, %u", irq->vector,
-				    AARCH64_INTIDS - 1);
-	if (irq->vector < AARCH64_PPI_FIRST_INTID)
+				    A64_INTIDS - 1);
+	if (irq->vector < A64_PPI_FIRST_INTID)
 		return refuse_irq(irq, "only a guest sends SGIs (INTIDs below 16)", err);
 	if (irq->trigger == AXVCPU_IRQ_LEVEL)
 		return refuse_irq(irq, "nobody would lower the level; drive the line instead", err);

@@ -40,7 +40,7 @@ static const struct axkvm_requirement optional[] = {
 	CAPABILITY(MAX_VCPUS, "vCPUs a VM can have"),
 };
 
-int aarch64_require(const struct axkvm *kvm, struct ax_error *err)
+int a64_require(const struct axkvm *kvm, struct ax_error *err)
 {
 	return axkvm_require(kvm, required, AX_ARRAY_LEN(required), err);
 }
@@ -58,20 +58,20 @@ static void ask_vm(struct axkvm *kvm, struct abilities *ret)
 	const int bits = axkvm_check(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
 	if (axkvm_vm_create(kvm, bits > 0 ? (unsigned long)bits : 0, &vm.vm, NULL) < 0)
 		return;
-	ret->gic2 = aarch64_gic_exists(vm.vm, 2);
-	ret->gic3 = aarch64_gic_exists(vm.vm, 3);
-	aarch64_forward_calls(&vm);
+	ret->gic2 = a64_gic_exists(vm.vm, 2);
+	ret->gic3 = a64_gic_exists(vm.vm, 3);
+	a64_forward_calls(&vm);
 	ret->calls = vm.forwards_calls;
 	axkvm_vm_destroy(vm.vm);
 }
 
-int aarch64_probe(const char *kvm_device, struct ax_error *err)
+int a64_probe(const char *kvm_device, struct ax_error *err)
 {
 	struct axkvm *kvm = NULL;
 	int ret = axkvm_open(kvm_device, &kvm, err);
 	if (ret < 0)
 		return ret;
-	ret = aarch64_require(kvm, err);
+	ret = a64_require(kvm, err);
 	axkvm_close(kvm);
 	return ret;
 }
@@ -89,7 +89,7 @@ static void add(struct fact_list *list, const char *name, bool is_required, int 
 	list->count++;
 }
 
-size_t aarch64_facts(const char *kvm_device, struct axarch_fact *facts, size_t max)
+size_t a64_facts(const char *kvm_device, struct axarch_fact *facts, size_t max)
 {
 	struct fact_list list = {.facts = facts, .max = max};
 	struct abilities can = {.gic2 = false};

@@ -12,8 +12,7 @@
 enum { GPR_SP = 31, GPR_PC = 32 };
 #define PSTATE_SPSEL 0x1u /* the stack pointer of the exception level, not that of EL0 */
 
-int aarch64_get_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t *ret_value,
-		    struct ax_error *err)
+int a64_get_reg(const struct a64_vcpu *vcpu, uint64_t id, uint64_t *ret_value, struct ax_error *err)
 {
 	struct kvm_one_reg reg = {.id = id, .addr = (uintptr_t)ret_value};
 
@@ -24,8 +23,7 @@ int aarch64_get_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t *ret_
 			    strerror(errno));
 }
 
-int aarch64_set_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t value,
-		    struct ax_error *err)
+int a64_set_reg(const struct a64_vcpu *vcpu, uint64_t id, uint64_t value, struct ax_error *err)
 {
 	struct kvm_one_reg reg = {.id = id, .addr = (uintptr_t)&value};
 
@@ -36,19 +34,19 @@ int aarch64_set_reg(const struct aarch64_vcpu *vcpu, uint64_t id, uint64_t value
 			    id, vcpu->index, value, strerror(errno));
 }
 
-static int find_gpr(const struct aarch64_vcpu *vcpu, unsigned index, uint64_t *ret_id,
+static int find_gpr(const struct a64_vcpu *vcpu, unsigned index, uint64_t *ret_id,
 		    struct ax_error *err)
 {
 	uint64_t pstate = 0;
 	int ret = 0;
 
 	if (index < GPR_SP) {
-		*ret_id = AARCH64_X(index);
+		*ret_id = A64_X(index);
 	} else if (index == GPR_PC) {
-		*ret_id = AARCH64_CORE(regs.pc);
+		*ret_id = A64_CORE(regs.pc);
 	} else if (index == GPR_SP) {
-		ret = aarch64_get_reg(vcpu, AARCH64_CORE(regs.pstate), &pstate, err);
-		*ret_id = pstate & PSTATE_SPSEL ? AARCH64_CORE(sp_el1) : AARCH64_CORE(regs.sp);
+		ret = a64_get_reg(vcpu, A64_CORE(regs.pstate), &pstate, err);
+		*ret_id = pstate & PSTATE_SPSEL ? A64_CORE(sp_el1) : A64_CORE(regs.sp);
 	} else {
 		ret = ax_error_set(err, AX_ERROR_REGISTER_ACCESS, EINVAL,
 				   "register %u: aarch64 has 0 to 30, 31 (sp) and 32 (pc)", index);
@@ -56,28 +54,28 @@ static int find_gpr(const struct aarch64_vcpu *vcpu, unsigned index, uint64_t *r
 	return ret;
 }
 
-int aarch64_vcpu_set_entry(void *impl, uint64_t entry, struct ax_error *err)
+int a64_vcpu_set_entry(void *impl, uint64_t entry, struct ax_error *err)
 {
-	return aarch64_set_reg(impl, AARCH64_CORE(regs.pc), entry, err);
+	return a64_set_reg(impl, A64_CORE(regs.pc), entry, err);
 }
 
-int aarch64_vcpu_set_gpr(void *impl, unsigned index, uint64_t value, struct ax_error *err)
+int a64_vcpu_set_gpr(void *impl, unsigned index, uint64_t value, struct ax_error *err)
 {
 	uint64_t id = 0;
 	int ret = find_gpr(impl, index, &id, err);
 
-	return ret < 0 ? ret : aarch64_set_reg(impl, id, value, err);
+	return ret < 0 ? ret : a64_set_reg(impl, id, value, err);
 }
 
-int aarch64_vcpu_get_gpr(void *impl, unsigned index, uint64_t *ret_value, struct ax_error *err)
+int a64_vcpu_get_gpr(void *impl, unsigned index, uint64_t *ret_value, struct ax_error *err)
 {
 	uint64_t id = 0;
 	int ret = find_gpr(impl, index, &id, err);
 
-	return ret < 0 ? ret : aarch64_get_reg(impl, id, ret_value, err);
+	return ret < 0 ? ret : a64_get_reg(impl, id, ret_value, err);
 }
 
-int aarch64_vcpu_set_return_value(void *impl, uint64_t value, struct ax_error *err)
+int a64_vcpu_set_return_value(void *impl, uint64_t value, struct ax_error *err)
 {
-	return aarch64_set_reg(impl, AARCH64_X(0), value, err);
+	return a64_set_reg(impl, A64_X(0), value, err);
 }

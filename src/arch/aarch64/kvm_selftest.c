@@ -13,7 +13,7 @@ static int run_check(const char *kvm_device, const struct st_check *check, char 
 	int status = AXARCH_SELFTEST_FAIL;
 
 	detail[0] = '\0';
-	if (aarch64_st_create(kvm_device, check, &machine) < 0)
+	if (a64_st_create(kvm_device, check, &machine) < 0)
 		snprintf(detail, size, "%s", machine.err.message);
 	else
 		status = check->drive(&machine, detail, size);
@@ -21,26 +21,26 @@ static int run_check(const char *kvm_device, const struct st_check *check, char 
 		snprintf(detail, size, "the guest ended with %s (reason 0x%llx) %s",
 			 axvcpu_exit_name(machine.end.kind),
 			 (unsigned long long)machine.end.failure.reason, machine.err.message);
-	aarch64_st_destroy(&machine);
+	a64_st_destroy(&machine);
 	return status;
 }
 
-int aarch64_selftest(const char *kvm_device,
-		     void (*report)(void *ctx, const char *check, int status, const char *detail),
-		     void *ctx)
+int a64_selftest(const char *kvm_device,
+		 void (*report)(void *ctx, const char *check, int status, const char *detail),
+		 void *ctx)
 {
 	struct ax_error err = {0};
 	char detail[640];
 	int failed = 0;
 
-	if (aarch64_probe(kvm_device, &err) < 0) {
+	if (a64_probe(kvm_device, &err) < 0) {
 		snprintf(detail, sizeof(detail), "%s", err.message);
 		report(ctx, "KVM", AXARCH_SELFTEST_FAIL, detail);
 		return 1;
 	}
 	report(ctx, "KVM", AXARCH_SELFTEST_PASS, "API version 12, every required capability");
-	for (size_t i = 0; i < aarch64_selftest_check_count; i++) {
-		const struct st_check *check = &aarch64_selftest_checks[i];
+	for (size_t i = 0; i < a64_selftest_check_count; i++) {
+		const struct st_check *check = &a64_selftest_checks[i];
 		int status = run_check(kvm_device, check, detail, sizeof(detail));
 
 		failed += status == AXARCH_SELFTEST_FAIL;

@@ -45,17 +45,16 @@ struct st_check {
 	bool no_gic;
 	int (*drive)(struct st_machine *machine, char *detail, size_t size);
 };
-extern const struct st_check aarch64_selftest_checks[];
-extern const size_t aarch64_selftest_check_count;
+extern const struct st_check a64_selftest_checks[];
+extern const size_t a64_selftest_check_count;
 
-int aarch64_st_create(const char *kvm_device, const struct st_check *check,
-		      struct st_machine *machine);
-void aarch64_st_destroy(struct st_machine *machine);
-int aarch64_st_start(struct st_machine *machine);
+int a64_st_create(const char *kvm_device, const struct st_check *check, struct st_machine *machine);
+void a64_st_destroy(struct st_machine *machine);
+int a64_st_start(struct st_machine *machine);
 /* Wait until `count` accesses are logged, the payload is done or ended, or five seconds have
  * passed. True: there are that many. */
-bool aarch64_st_await(struct st_machine *machine, size_t count);
+bool a64_st_await(struct st_machine *machine, size_t count);
 /* Wait for done or ended as long; stops the vCPUs. True: the payload is done. */
-bool aarch64_st_finish(struct st_machine *machine);
+bool a64_st_finish(struct st_machine *machine);
 
 #endif

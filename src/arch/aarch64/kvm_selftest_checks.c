@@ -56,7 +56,7 @@ static int host_error(char *detail, size_t size, const struct ax_error *err)
 
 static bool run(struct st_machine *machine)
 {
-	return aarch64_st_start(machine) == 0 && aarch64_st_finish(machine);
+	return a64_st_start(machine) == 0 && a64_st_finish(machine);
 }
 
 static bool logged(const struct st_machine *machine, size_t index, enum axvcpu_exit_kind kind,
@@ -91,7 +91,7 @@ static int drive_start(struct st_machine *machine, char *detail, size_t size)
 		return host_error(detail, size, &machine->err);
 	good = good && told(machine, 0, ST_REPORT_GPA, el1) && told(machine, 1, ST_REPORT_GPA, 0) &&
 	       told(machine, 2, ST_REPORT_GPA, daif) &&
-	       told(machine, 3, ST_REPORT_GPA, AARCH64_DTB_GPA) && x21 == 0xcafebabedeadbeefULL;
+	       told(machine, 3, ST_REPORT_GPA, A64_DTB_GPA) && x21 == 0xcafebabedeadbeefULL;
 	if (good)
 		snprintf(detail, size, "EL1 AArch64 confirmed, MMU off, X21 = 0x%" PRIX64, x21);
 	else
@@ -163,14 +163,14 @@ CODE(unmap_code, "movz x10, #0x6000, lsl #16\n" REPORT "1: ldr x9, [x10]; cbz x9
 
 static int drive_unmap(struct st_machine *machine, char *detail, size_t size)
 {
-	if (map_extra(machine, AXAS_RW) < 0 || aarch64_st_start(machine) < 0 ||
-	    !aarch64_st_await(machine, 1) ||
+	if (map_extra(machine, AXAS_RW) < 0 || a64_st_start(machine) < 0 ||
+	    !a64_st_await(machine, 1) ||
 	    axas_unmap(machine->memory, ST_EXTRA_GPA, 0x10000, &machine->err) < 0) {
-		aarch64_st_finish(machine);
+		a64_st_finish(machine);
 		return host_error(detail, size, &machine->err);
 	}
-	return verdict(aarch64_st_finish(machine), detail, size,
-		       "memory taken from a running guest", "the guest still reads it");
+	return verdict(a64_st_finish(machine), detail, size, "memory taken from a running guest",
+		       "the guest still reads it");
 }
 
 /* ---- around exits: eventfds ------------------------------------------------------------------ */
@@ -209,9 +209,9 @@ static int drive_irqfd(struct st_machine *machine, char *detail, size_t size)
 	axarch_aarch64.vm_irq_chip(machine->vm, &chip);
 	if (chip.assign_fd(chip.ctx, 8, fd, &machine->err) < 0)
 		return host_error(detail, size, &machine->err);
-	bool good = aarch64_st_start(machine) == 0 && aarch64_st_await(machine, 1) &&
+	bool good = a64_st_start(machine) == 0 && a64_st_await(machine, 1) &&
 		    write(fd, &one, sizeof(one)) == sizeof(one);
-	good = aarch64_st_finish(machine) && good;
+	good = a64_st_finish(machine) && good;
 	chip.release_fd(chip.ctx, 8, fd);
 	snprintf(pass, sizeof(pass), "an eventfd reaches the guest's handler through a GICv%u",
 		 machine->vm->gic_version);
@@ -221,14 +221,14 @@ static int drive_irqfd(struct st_machine *machine, char *detail, size_t size)
 static int drive_wake(struct st_machine *machine, char *detail, size_t size)
 {
 	const struct axvcpu_irq irq = {.vector = 40};
-	bool good = aarch64_st_start(machine) == 0 && aarch64_st_await(machine, 1);
+	bool good = a64_st_start(machine) == 0 && a64_st_await(machine, 1);
 
 	/* Where KVM tells, wait until it really sleeps. */
 	for (unsigned i = 0; good && i < 1000 && axvcpu_state(machine->vcpu[0]) != AXVCPU_BLOCKED;
 	     i++)
 		usleep(100);
 	good = good && axvcpu_inject(machine->vcpu[0], &irq, &machine->err) == 0;
-	good = aarch64_st_finish(machine) && good;
+	good = a64_st_finish(machine) && good;
 	return verdict(good, detail, size, "an injected interrupt ends WFI", "it slept on");
 }
 
@@ -289,8 +289,8 @@ CODE(spin_code, REPORT "1: b 1b");
 
 static int drive_kick(struct st_machine *machine, char *detail, size_t size)
 {
-	if (aarch64_st_start(machine) < 0 || !aarch64_st_await(machine, 1)) {
-		aarch64_st_finish(machine);
+	if (a64_st_start(machine) < 0 || !a64_st_await(machine, 1)) {
+		a64_st_finish(machine);
 		return host_error(detail, size, &machine->err);
 	}
 	uint64_t begin = ax_clock_ns();
@@ -307,7 +307,7 @@ static int drive_kick(struct st_machine *machine, char *detail, size_t size)
 	{                                                                   \
 		title, name##_code, name##_code_end, cpus, no_gic, function \
 	}
-const struct st_check aarch64_selftest_checks[] = {
+const struct st_check a64_selftest_checks[] = {
 	CHECK("start at EL1", start, 1, true, drive_start),
 	CHECK("MMIO", mmio, 1, true, drive_mmio),
 	CHECK("access that is not decoded", pair, 1, true, drive_pair),
@@ -322,4 +322,4 @@ const struct st_check aarch64_selftest_checks[] = {
 	CHECK("hypercall by HVC", call, 1, true, drive_call),
 	CHECK("kick", spin, 1, true, drive_kick),
 };
-const size_t aarch64_selftest_check_count = AX_ARRAY_LEN(aarch64_selftest_checks);
+const size_t a64_selftest_check_count = AX_ARRAY_LEN(a64_selftest_checks);

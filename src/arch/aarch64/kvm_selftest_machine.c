@@ -130,13 +130,12 @@ static int load(struct st_machine *machine)
 	return ret;
 }
 
-int aarch64_st_create(const char *kvm_device, const struct st_check *check,
-		      struct st_machine *machine)
+int a64_st_create(const char *kvm_device, const struct st_check *check, struct st_machine *machine)
 {
 	const struct axarch_vm_config config = {
 		.name = "selftest",
 		.vcpu_count = check->vcpus,
-		.memory_bytes = AARCH64_MIN_MEMORY,
+		.memory_bytes = A64_MIN_MEMORY,
 		.irq_mode = check->no_gic ? AXARCH_IRQ_NONE : AXARCH_IRQ_EMULATED,
 		.kvm_device = kvm_device,
 	};
@@ -158,7 +157,7 @@ int aarch64_st_create(const char *kvm_device, const struct st_check *check,
 	return ret;
 }
 
-void aarch64_st_destroy(struct st_machine *machine)
+void a64_st_destroy(struct st_machine *machine)
 {
 	for (unsigned i = 0; i < AX_ARRAY_LEN(machine->vcpu); i++)
 		axvcpu_destroy(machine->vcpu[i]);
@@ -168,7 +167,7 @@ void aarch64_st_destroy(struct st_machine *machine)
 	pthread_mutex_destroy(&machine->lock);
 }
 
-int aarch64_st_start(struct st_machine *machine)
+int a64_st_start(struct st_machine *machine)
 {
 	int ret = 0;
 
@@ -177,7 +176,7 @@ int aarch64_st_start(struct st_machine *machine)
 	return ret;
 }
 
-bool aarch64_st_await(struct st_machine *machine, size_t count)
+bool a64_st_await(struct st_machine *machine, size_t count)
 {
 	struct timespec until;
 	int ret = 0;
@@ -192,9 +191,9 @@ bool aarch64_st_await(struct st_machine *machine, size_t count)
 	return good;
 }
 
-bool aarch64_st_finish(struct st_machine *machine)
+bool a64_st_finish(struct st_machine *machine)
 {
-	aarch64_st_await(machine, SIZE_MAX);
+	a64_st_await(machine, SIZE_MAX);
 	for (uint32_t i = 0; i < machine->check->vcpus; i++) {
 		axvcpu_request_stop(machine->vcpu[i]);
 		axvcpu_join(machine->vcpu[i]);

@@ -13,7 +13,7 @@
 
 /* ---- what it can do -------------------------------------------------------------------------- */
 
-int aarch64_choose_features(struct axarch_vm *vm, struct ax_error *err)
+int a64_choose_features(struct axarch_vm *vm, struct ax_error *err)
 {
 	struct kvm_vcpu_init preferred;
 
@@ -40,7 +40,7 @@ int aarch64_choose_features(struct axarch_vm *vm, struct ax_error *err)
 }
 
 /* All but the first wait, powered off, for the guest's CPU_ON. */
-static int init_vcpu(const struct aarch64_vcpu *vcpu, struct ax_error *err)
+static int init_vcpu(const struct a64_vcpu *vcpu, struct ax_error *err)
 {
 	const struct axarch_vm *vm = vcpu->vm;
 	const int fd = axkvm_vcpu_fd(vcpu->kvm);
@@ -63,16 +63,16 @@ static int init_vcpu(const struct aarch64_vcpu *vcpu, struct ax_error *err)
 }
 
 /* The GIC is there by now, which KVM insists on. */
-static int init_pmu(const struct aarch64_vcpu *vcpu, struct ax_error *err)
+static int init_pmu(const struct a64_vcpu *vcpu, struct ax_error *err)
 {
 	const int fd = axkvm_vcpu_fd(vcpu->kvm);
-	const int intid = AARCH64_PPI_FIRST_INTID + AARCH64_PPI_PMU;
-	int ret = aarch64_set_attr(fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &intid,
-				   "the PMU's interrupt", err);
+	const int intid = A64_PPI_FIRST_INTID + A64_PPI_PMU;
+	int ret = a64_set_attr(fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, &intid,
+			       "the PMU's interrupt", err);
 
 	if (ret == 0)
-		ret = aarch64_set_attr(fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, NULL,
-				       "KVM_ARM_VCPU_PMU_V3_INIT", err);
+		ret = a64_set_attr(fd, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, NULL,
+				   "KVM_ARM_VCPU_PMU_V3_INIT", err);
 	return ret;
 }
 
@@ -81,48 +81,48 @@ static int init_pmu(const struct aarch64_vcpu *vcpu, struct ax_error *err)
 /* KVM's reset state is the one a kernel wants: EL1, MMU off, interrupts masked. */
 static int vcpu_setup(void *impl, struct ax_error *err)
 {
-	struct aarch64_vcpu *vcpu = impl;
-	const struct aarch64_start *start = &vcpu->vm->start;
+	struct a64_vcpu *vcpu = impl;
+	const struct a64_start *start = &vcpu->vm->start;
 	int ret = vcpu->vm->has_pmu ? init_pmu(vcpu, err) : 0;
 
 	if (ret < 0 || vcpu->index)
 		return ret;
-	ret = aarch64_set_reg(vcpu, AARCH64_X(0), start->x0, err);
+	ret = a64_set_reg(vcpu, A64_X(0), start->x0, err);
 	if (ret == 0)
-		ret = aarch64_set_reg(vcpu, AARCH64_CORE(regs.pc), start->pc, err);
+		ret = a64_set_reg(vcpu, A64_CORE(regs.pc), start->pc, err);
 	return ret;
 }
 
 static int vcpu_run(void *impl, struct axvcpu_exit *exit, struct ax_error *err)
 {
-	struct aarch64_vcpu *vcpu = impl;
-	int ret = vcpu->answer ? aarch64_answer_call(vcpu, err) : 0;
+	struct a64_vcpu *vcpu = impl;
+	int ret = vcpu->answer ? a64_answer_call(vcpu, err) : 0;
 
-	return ret < 0 ? ret : axkvm_vcpu_run(vcpu->kvm, exit, aarch64_decode, vcpu, err);
+	return ret < 0 ? ret : axkvm_vcpu_run(vcpu->kvm, exit, a64_decode, vcpu, err);
 }
 
 static int vcpu_complete(void *impl, struct ax_error *err)
 {
-	struct aarch64_vcpu *vcpu = impl;
-	int ret = vcpu->answer ? aarch64_answer_call(vcpu, err) : 0;
+	struct a64_vcpu *vcpu = impl;
+	int ret = vcpu->answer ? a64_answer_call(vcpu, err) : 0;
 
 	return ret < 0 ? ret : axkvm_vcpu_complete(vcpu->kvm, err);
 }
 
 static void vcpu_kick(void *impl)
 {
-	struct aarch64_vcpu *vcpu = impl;
+	struct a64_vcpu *vcpu = impl;
 	axkvm_vcpu_kick(vcpu->kvm);
 }
 
 static void vcpu_clear_kick(void *impl)
 {
-	struct aarch64_vcpu *vcpu = impl;
+	struct a64_vcpu *vcpu = impl;
 	axkvm_vcpu_clear_kick(vcpu->kvm);
 }
 
 /* Has it executed anything? Not known where KVM has no statistics. */
-static bool has_run(const struct aarch64_vcpu *vcpu)
+static bool has_run(const struct a64_vcpu *vcpu)
 {
 	uint64_t exits = 0;
 
@@ -133,7 +133,7 @@ static bool has_run(const struct aarch64_vcpu *vcpu)
  * later cannot be told from one that runs. */
 static bool vcpu_halted(void *impl)
 {
-	struct aarch64_vcpu *vcpu = impl;
+	struct a64_vcpu *vcpu = impl;
 
 	return axkvm_vcpu_halted(vcpu->kvm) || (vcpu->index && !has_run(vcpu));
 }
@@ -141,7 +141,7 @@ static bool vcpu_halted(void *impl)
 /* After the end of the machine the power states are gone; then it is enough to have been up. */
 static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)
 {
-	struct aarch64_vcpu *vcpu = impl;
+	struct a64_vcpu *vcpu = impl;
 
 	if (atomic_load(&vcpu->vm->ended)) {
 		*ret_online = has_run(vcpu);
@@ -152,7 +152,7 @@ static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)
 
 static void vcpu_destroy(void *impl)
 {
-	struct aarch64_vcpu *vcpu = impl;
+	struct a64_vcpu *vcpu = impl;
 	if (!vcpu)
 		return;
 	vcpu->vm->vcpus[vcpu->index] = NULL;
@@ -168,23 +168,23 @@ static const struct axvcpu_ops vcpu_ops = {
 	.complete = vcpu_complete,
 	.halted = vcpu_halted,
 	.online = vcpu_online,
-	.inject = aarch64_vcpu_inject,
-	.set_entry = aarch64_vcpu_set_entry,
-	.set_gpr = aarch64_vcpu_set_gpr,
-	.get_gpr = aarch64_vcpu_get_gpr,
-	.set_return_value = aarch64_vcpu_set_return_value,
-	.dump = aarch64_vcpu_dump,
+	.inject = a64_vcpu_inject,
+	.set_entry = a64_vcpu_set_entry,
+	.set_gpr = a64_vcpu_set_gpr,
+	.get_gpr = a64_vcpu_get_gpr,
+	.set_return_value = a64_vcpu_set_return_value,
+	.dump = a64_vcpu_dump,
 	.destroy = vcpu_destroy,
 };
 
-int aarch64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
-			void **ret_impl, struct ax_error *err)
+int a64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
+		    void **ret_impl, struct ax_error *err)
 {
 	if (index >= vm->config.vcpu_count || vm->vcpus[index])
 		return ax_error_set(err, AX_ERROR_VCPU_CREATION, EINVAL,
 				    "vCPU %u of VM %s: there are %u, each is created once", index,
 				    vm->name, vm->config.vcpu_count);
-	struct aarch64_vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	struct a64_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	if (!vcpu)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for vCPU %u",
 				    index);

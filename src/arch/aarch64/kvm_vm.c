@@ -14,8 +14,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-int aarch64_set_attr(int fd, uint32_t group, uint64_t attr, const void *value, const char *what,
-		     struct ax_error *err)
+int a64_set_attr(int fd, uint32_t group, uint64_t attr, const void *value, const char *what,
+		 struct ax_error *err)
 {
 	struct kvm_device_attr request = {
 		.group = group,
@@ -28,7 +28,7 @@ int aarch64_set_attr(int fd, uint32_t group, uint64_t attr, const void *value, c
 	return ax_error_set(err, AX_ERROR_VM_CREATION, errno, "%s: %s", what, strerror(errno));
 }
 
-static bool aarch64_ident(void)
+static bool a64_ident(void)
 {
 	return true; /* these files are built for aarch64 only */
 }
@@ -42,13 +42,13 @@ static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_p
 {
 	struct axarch_plan narrowed;
 	struct axkvm *kvm;
-	int ret = aarch64_plan(config, &narrowed, err);
+	int ret = a64_plan(config, &narrowed, err);
 
 	if (ret == 0 && axkvm_open(config->kvm_device, &kvm, NULL) == 0) {
 		const int bits = axkvm_check(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
 
 		axkvm_close(kvm);
-		ret = aarch64_plan_narrow(&narrowed, (unsigned)bits, err);
+		ret = a64_plan_narrow(&narrowed, (unsigned)bits, err);
 	}
 	if (ret == 0)
 		*ret_plan = narrowed;
@@ -97,14 +97,14 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	vm->config.name = vm->name;
 	vm->config.hardware_ids = NULL; /* the plan has seen that they are KVM's own */
 	vm->config.kvm_device = NULL;   /* opened once; the name need not live */
-	vm->vcpus = calloc(config->vcpu_count, sizeof(struct aarch64_vcpu *));
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct a64_vcpu *));
 	if (!vm->vcpus)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
 	return 0;
 }
 
-static void aarch64_vm_destroy(struct axarch_vm *vm)
+static void a64_vm_destroy(struct axarch_vm *vm)
 {
 	if (!vm)
 		return;
@@ -117,13 +117,13 @@ static void aarch64_vm_destroy(struct axarch_vm *vm)
 	free(vm);
 }
 
-static int aarch64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
-			     struct axarch_vm **ret_vm, struct ax_error *err)
+static int a64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
+			 struct axarch_vm **ret_vm, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > AARCH64_MAX_VCPUS)
+	if (config->vcpu_count < 1 || config->vcpu_count > A64_MAX_VCPUS)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 				    "%u CPUs are asked for, 1 to %u are possible",
-				    config->vcpu_count, AARCH64_MAX_VCPUS);
+				    config->vcpu_count, A64_MAX_VCPUS);
 	struct axarch_vm *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
@@ -137,28 +137,28 @@ static int aarch64_vm_create(const struct axarch_vm_config *config, const struct
 	if (ret == 0)
 		ret = axkvm_open(config->kvm_device, &vm->kvm, err);
 	if (ret == 0)
-		ret = aarch64_require(vm->kvm, err);
+		ret = a64_require(vm->kvm, err);
 	if (ret == 0)
 		ret = check_counts(vm, err);
 	if (ret == 0)
 		ret = create_vm(vm, err);
 	if (ret == 0)
-		ret = aarch64_choose_features(vm, err);
+		ret = a64_choose_features(vm, err);
 	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
-		ret = aarch64_gic_create(vm, err);
+		ret = a64_gic_create(vm, err);
 	if (ret < 0) {
-		aarch64_vm_destroy(vm);
+		a64_vm_destroy(vm);
 		return ret;
 	}
 	report_undecoded(vm);
-	aarch64_forward_calls(vm);
+	a64_forward_calls(vm);
 	*ret_vm = vm;
 	return 0;
 }
 
 /* ---- how the common parts reach it ------------------------------------------------- */
 
-static void aarch64_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
+static void a64_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
 {
 	axkvm_vm_mapper(vm->vm, ret_mapper);
 }
@@ -175,23 +175,21 @@ static int doorbell(struct axarch_vm *vm, const struct axdev_doorbell *bell, boo
 				  bell->match, bell->event_fd, assign, err);
 }
 
-static int aarch64_assign_doorbell(void *vm, const struct axdev_doorbell *bell,
-				   struct ax_error *err)
+static int a64_assign_doorbell(void *vm, const struct axdev_doorbell *bell, struct ax_error *err)
 {
 	return doorbell(vm, bell, true, err);
 }
 
-static int aarch64_release_doorbell(void *vm, const struct axdev_doorbell *bell)
+static int a64_release_doorbell(void *vm, const struct axdev_doorbell *bell)
 {
 	return doorbell(vm, bell, false, NULL);
 }
 
-static int aarch64_vm_load(struct axarch_vm *vm, struct axas *memory,
-			   const struct axarch_boot *boot, const struct axarch_machine *machine,
-			   struct ax_error *err)
+static int a64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
+		       const struct axarch_machine *machine, struct ax_error *err)
 {
-	uint8_t seed[AARCH64_SEED_BYTES];
-	const struct aarch64_boot_info info = {
+	uint8_t seed[A64_SEED_BYTES];
+	const struct a64_boot_info info = {
 		.config = &vm->config,
 		.plan = &vm->plan,
 		.boot = boot,
@@ -203,10 +201,10 @@ static int aarch64_vm_load(struct axarch_vm *vm, struct axas *memory,
 	};
 
 	vm->memory = memory;
-	int ret = aarch64_load(memory, &info, &vm->start, err);
+	int ret = a64_load(memory, &info, &vm->start, err);
 	explicit_bzero(seed, sizeof(seed));
 	/* The vCPUs are all there, and none has been set up. */
-	return ret < 0 ? ret : aarch64_gic_finish(vm, err);
+	return ret < 0 ? ret : a64_gic_finish(vm, err);
 }
 
 /* KVM counts per vCPU; the VM's value is their sum. */
@@ -224,7 +222,7 @@ static int sum(struct axarch_vm *vm, const char *name, uint64_t *total)
 	return 0;
 }
 
-static int aarch64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+static int a64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
 {
 	static const struct {
 		const char *name, *theirs[2];
@@ -255,19 +253,19 @@ const struct axarch axarch_aarch64 = {
 	/* The console is the one that the device tree names. */
 	.cmdline_silent = "panic=-1",
 	.cmdline_serial = "panic=-1",
-	.ident = aarch64_ident,
-	.probe = aarch64_probe,
-	.facts = aarch64_facts,
+	.ident = a64_ident,
+	.probe = a64_probe,
+	.facts = a64_facts,
 	.plan = plan,
-	.vm_create = aarch64_vm_create,
-	.vm_destroy = aarch64_vm_destroy,
-	.vm_mapper = aarch64_vm_mapper,
-	.vm_irq_chip = aarch64_vm_irq_chip,
-	.assign_doorbell = aarch64_assign_doorbell,
-	.release_doorbell = aarch64_release_doorbell,
-	.platform_attach = aarch64_platform_attach,
-	.vcpu_create = aarch64_vcpu_create,
-	.load = aarch64_vm_load,
-	.vm_stat = aarch64_vm_stat,
-	.selftest = aarch64_selftest,
+	.vm_create = a64_vm_create,
+	.vm_destroy = a64_vm_destroy,
+	.vm_mapper = a64_vm_mapper,
+	.vm_irq_chip = a64_vm_irq_chip,
+	.assign_doorbell = a64_assign_doorbell,
+	.release_doorbell = a64_release_doorbell,
+	.platform_attach = a64_platform_attach,
+	.vcpu_create = a64_vcpu_create,
+	.load = a64_vm_load,
+	.vm_stat = a64_vm_stat,
+	.selftest = a64_selftest,
 };

@@ -10,10 +10,10 @@
 /* The most RAM there is room for below a limit of at least 2 GiB. */
 static uint64_t max_memory(uint64_t gpa_limit)
 {
-	return gpa_limit - AARCH64_RAM_GPA;
+	return gpa_limit - A64_RAM_GPA;
 }
 
-uint64_t aarch64_mpidr(uint32_t index)
+uint64_t a64_mpidr(uint32_t index)
 {
 	/* Aff0 has 16 CPUs because a GICv3 SGI reaches 16 of one cluster. */
 	return (index & 0xf) | (uint64_t)(index >> 4 & 0xff) << 8 |
@@ -22,18 +22,18 @@ uint64_t aarch64_mpidr(uint32_t index)
 
 static int check_cpus(const struct axarch_vm_config *config, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > AARCH64_MAX_VCPUS) {
+	if (config->vcpu_count < 1 || config->vcpu_count > A64_MAX_VCPUS) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 			     "%u CPUs are asked for, 1 to %u are possible", config->vcpu_count,
-			     AARCH64_MAX_VCPUS);
-		return ax_error_hint(err, "choose 1 to %u CPUs", AARCH64_MAX_VCPUS);
+			     A64_MAX_VCPUS);
+		return ax_error_hint(err, "choose 1 to %u CPUs", A64_MAX_VCPUS);
 	}
 	for (uint32_t i = 0; config->hardware_ids && i < config->vcpu_count; i++) {
-		if (config->hardware_ids[i] == aarch64_mpidr(i))
+		if (config->hardware_ids[i] == a64_mpidr(i))
 			continue;
 		ax_error_set(err, AX_ERROR_CONFIGURATION, ENOTSUP,
 			     "CPU %u is to have id 0x%x, on aarch64 KVM gives it MPIDR 0x%llx", i,
-			     config->hardware_ids[i], (unsigned long long)aarch64_mpidr(i));
+			     config->hardware_ids[i], (unsigned long long)a64_mpidr(i));
 		return ax_error_hint(err, "leave --cpu-ids out");
 	}
 	return 0;
@@ -47,11 +47,11 @@ static int check_gic(const struct axarch_vm_config *config, struct ax_error *err
 			     config->gic_version);
 		return ax_error_hint(err, "leave --gic out");
 	}
-	if (config->gic_version == 2 && config->vcpu_count > AARCH64_GICV2_VCPUS) {
+	if (config->gic_version == 2 && config->vcpu_count > A64_GICV2_VCPUS) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 			     "%u CPUs are asked for, a GICv2 serves up to %u", config->vcpu_count,
-			     AARCH64_GICV2_VCPUS);
-		return ax_error_hint(err, "choose --gic 3, or up to %u CPUs", AARCH64_GICV2_VCPUS);
+			     A64_GICV2_VCPUS);
+		return ax_error_hint(err, "choose --gic 3, or up to %u CPUs", A64_GICV2_VCPUS);
 	}
 	return 0;
 }
@@ -60,23 +60,23 @@ static int check_gic(const struct axarch_vm_config *config, struct ax_error *err
 static int add_gic(struct axarch_plan *plan, const struct axarch_vm_config *config,
 		   struct ax_error *err)
 {
-	int rc = axarch_plan_add(plan, "gic-distributor", AXAS_LAYOUT_EMULATED_DEVICE,
-				 AARCH64_GICD_GPA, AARCH64_GICD_SIZE, err);
+	int rc = axarch_plan_add(plan, "gic-distributor", AXAS_LAYOUT_EMULATED_DEVICE, A64_GICD_GPA,
+				 A64_GICD_SIZE, err);
 
-	if (rc == 0 && config->gic_version != 3 && config->vcpu_count <= AARCH64_GICV2_VCPUS)
-		rc = axarch_plan_add(plan, "gic-cpu", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_GICC_GPA,
-				     AARCH64_GICC_SIZE, err);
+	if (rc == 0 && config->gic_version != 3 && config->vcpu_count <= A64_GICV2_VCPUS)
+		rc = axarch_plan_add(plan, "gic-cpu", AXAS_LAYOUT_EMULATED_DEVICE, A64_GICC_GPA,
+				     A64_GICC_SIZE, err);
 	if (rc == 0 && config->gic_version != 2)
 		rc = axarch_plan_add(plan, "gic-redistributors", AXAS_LAYOUT_EMULATED_DEVICE,
-				     AARCH64_GICR_GPA, config->vcpu_count * AARCH64_GICR_SIZE, err);
+				     A64_GICR_GPA, config->vcpu_count * A64_GICR_SIZE, err);
 	return rc;
 }
 
 static int add_slots(struct axarch_plan *plan, struct ax_error *err)
 {
-	plan->device_count = AARCH64_VIRTIO_SLOTS;
-	for (uint32_t i = 0; i < AARCH64_VIRTIO_SLOTS; i++)
-		plan->device_gsi[i] = AARCH64_VIRTIO_GSI + i;
+	plan->device_count = A64_VIRTIO_SLOTS;
+	for (uint32_t i = 0; i < A64_VIRTIO_SLOTS; i++)
+		plan->device_gsi[i] = A64_VIRTIO_GSI + i;
 	return axarch_plan_add(plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE, plan->device_gpa,
 			       plan->device_count * plan->device_stride, err);
 }
@@ -84,25 +84,25 @@ static int add_slots(struct axarch_plan *plan, struct ax_error *err)
 /* Stage 2 needs fewer levels the smaller the limit. */
 static uint64_t limit_for(uint64_t end)
 {
-	unsigned bits = AARCH64_MIN_IPA_BITS;
+	unsigned bits = A64_MIN_IPA_BITS;
 
 	while (1ULL << bits < end)
 		bits++;
 	return 1ULL << bits;
 }
 
-int aarch64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
-		 struct ax_error *err)
+int a64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
+	     struct ax_error *err)
 {
 	static const struct axas_layout_range fixed[] = {
-		{"uart", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_UART_GPA, 0x1000, 0},
-		{"rtc", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_RTC_GPA, 0x1000, 0},
-		{"hypercall", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_HYPERCALL_GPA, 0x1000, 0},
-		{"mark", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_MARK_GPA, 0x1000, 0},
-		{"pvpanic", AXAS_LAYOUT_EMULATED_DEVICE, AARCH64_PVPANIC_GPA, 0x1000, 0},
+		{"uart", AXAS_LAYOUT_EMULATED_DEVICE, A64_UART_GPA, 0x1000, 0},
+		{"rtc", AXAS_LAYOUT_EMULATED_DEVICE, A64_RTC_GPA, 0x1000, 0},
+		{"hypercall", AXAS_LAYOUT_EMULATED_DEVICE, A64_HYPERCALL_GPA, 0x1000, 0},
+		{"mark", AXAS_LAYOUT_EMULATED_DEVICE, A64_MARK_GPA, 0x1000, 0},
+		{"pvpanic", AXAS_LAYOUT_EMULATED_DEVICE, A64_PVPANIC_GPA, 0x1000, 0},
 	};
 	struct axarch_plan plan = {
-		.device_gpa = AARCH64_VIRTIO_GPA,
+		.device_gpa = A64_VIRTIO_GPA,
 		.device_stride = AXAS_PAGE_SIZE,
 	};
 	int rc = check_cpus(config, err);
@@ -110,12 +110,12 @@ int aarch64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_
 	if (rc == 0)
 		rc = check_gic(config, err);
 	if (rc == 0)
-		rc = axarch_check_memory(config->memory_bytes, AARCH64_MIN_MEMORY,
-					 max_memory(1ULL << AARCH64_MAX_IPA_BITS), err);
+		rc = axarch_check_memory(config->memory_bytes, A64_MIN_MEMORY,
+					 max_memory(1ULL << A64_MAX_IPA_BITS), err);
 	if (rc < 0)
 		return rc;
-	plan.gpa_limit = limit_for(AARCH64_RAM_GPA + config->memory_bytes);
-	rc = axarch_plan_add_ram(&plan, AARCH64_RAM_GPA, config->memory_bytes, err);
+	plan.gpa_limit = limit_for(A64_RAM_GPA + config->memory_bytes);
+	rc = axarch_plan_add_ram(&plan, A64_RAM_GPA, config->memory_bytes, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 	/* Without an interrupt controller there are no lines, so no slots either. */
@@ -129,9 +129,9 @@ int aarch64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_
 	return 0;
 }
 
-int aarch64_plan_narrow(struct axarch_plan *plan, unsigned ipa_bits, struct ax_error *err)
+int a64_plan_narrow(struct axarch_plan *plan, unsigned ipa_bits, struct ax_error *err)
 {
-	const unsigned bits = ipa_bits ? ipa_bits : AARCH64_MIN_IPA_BITS;
+	const unsigned bits = ipa_bits ? ipa_bits : A64_MIN_IPA_BITS;
 	const uint64_t limit = bits < 64 ? 1ULL << bits : UINT64_MAX;
 	uint64_t end = 0, total = 0;
 	char have[24], most[24];

@@ -12,8 +12,8 @@ static int pl011_create(const struct axarch_platform *platform, struct axdev **r
 			struct ax_error *err)
 {
 	const struct axdev_pl011_config config = {
-		.base = AARCH64_UART_GPA,
-		.gsi = AARCH64_UART_GSI,
+		.base = A64_UART_GPA,
+		.gsi = A64_UART_GSI,
 		.chr = platform->serial,
 	};
 	return axdev_create("pl011", "serial0", &config, sizeof(config), platform->services,
@@ -23,16 +23,15 @@ static int pl011_create(const struct axarch_platform *platform, struct axdev **r
 static int uart_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		       struct ax_error *err)
 {
-	return axarch_create_serial(platform, AXDEV_MMIO, AARCH64_UART_GPA, AARCH64_UART_GSI,
-				    ret_dev, err);
+	return axarch_create_serial(platform, AXDEV_MMIO, A64_UART_GPA, A64_UART_GSI, ret_dev, err);
 }
 
 static int rtc_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		      struct ax_error *err)
 {
 	const struct axdev_pl031_config config = {
-		.base = AARCH64_RTC_GPA,
-		.gsi = AARCH64_RTC_GSI,
+		.base = A64_RTC_GPA,
+		.gsi = A64_RTC_GSI,
 	};
 	return axdev_create("pl031", "rtc0", &config, sizeof(config), platform->services, ret_dev,
 			    err);
@@ -41,13 +40,13 @@ static int rtc_create(const struct axarch_platform *platform, struct axdev **ret
 static int hypercall_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			    struct ax_error *err)
 {
-	return axarch_create_hypercall(platform, AARCH64_HYPERCALL_GPA, ret_dev, err);
+	return axarch_create_hypercall(platform, A64_HYPERCALL_GPA, ret_dev, err);
 }
 
 static int mark_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 		       struct ax_error *err)
 {
-	return axarch_create_mark(platform, AXDEV_MMIO, AARCH64_MARK_GPA, 4, ret_dev, err);
+	return axarch_create_mark(platform, AXDEV_MMIO, A64_MARK_GPA, 4, ret_dev, err);
 }
 
 /* Linux reads which events there are before it writes one. */
@@ -56,7 +55,7 @@ static int pvpanic_create(const struct axarch_platform *platform, struct axdev *
 {
 	static const struct axdev_power_rule rule = {
 		.space = AXDEV_MMIO,
-		.addr = AARCH64_PVPANIC_GPA,
+		.addr = A64_PVPANIC_GPA,
 		.mask = PVPANIC_PANIC,
 		.value = PVPANIC_PANIC,
 		.event = AXDEV_POWER_PANIC,
@@ -71,8 +70,8 @@ static int pvpanic_create(const struct axarch_platform *platform, struct axdev *
 			    ret_dev, err);
 }
 
-int aarch64_platform_attach(struct axarch_vm *vm, const struct axarch_platform *given,
-			    struct ax_error *err)
+int a64_platform_attach(struct axarch_vm *vm, const struct axarch_platform *given,
+			struct ax_error *err)
 {
 	struct axdev_services services = *given->services;
 	struct axarch_platform platform = *given;

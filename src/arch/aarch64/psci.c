@@ -21,7 +21,7 @@ static void system_down(struct axvcpu_exit *exit, enum axvcpu_system_event event
 	exit->system.detail = detail;
 }
 
-void aarch64_decode_call(const uint64_t regs[7], struct axvcpu_exit *exit)
+void a64_decode_call(const uint64_t regs[7], struct axvcpu_exit *exit)
 {
 	const uint32_t id = (uint32_t)regs[0]; /* the upper half is not looked at */
 	const uint64_t mask = id & SMCCC_64BIT ? UINT64_MAX : UINT32_MAX;
@@ -50,9 +50,9 @@ void aarch64_decode_call(const uint64_t regs[7], struct axvcpu_exit *exit)
 	default:
 		break;
 	}
-	const bool ours = id >= AARCH64_HVC_BASE && id - AARCH64_HVC_BASE < AARCH64_HVC_COUNT;
+	const bool ours = id >= A64_HVC_BASE && id - A64_HVC_BASE < A64_HVC_COUNT;
 	exit->kind = AXVCPU_EXIT_HYPERCALL;
-	exit->hypercall.nr = ours ? id - AARCH64_HVC_BASE : id;
+	exit->hypercall.nr = ours ? id - A64_HVC_BASE : id;
 	for (unsigned i = 0; i < AX_ARRAY_LEN(exit->hypercall.args); i++)
 		exit->hypercall.args[i] = regs[1 + i] & mask;
 	exit->hypercall.ret = 0;

@@ -7,7 +7,7 @@
 #define ISS_WNR (1u << 6) /* write, not read */
 #define ISS_CM  (1u << 8) /* cache maintenance: reported as a write, writes nothing */
 
-void aarch64_decode_nisv(uint64_t iss, uint64_t gpa, struct axvcpu_exit *exit)
+void a64_decode_nisv(uint64_t iss, uint64_t gpa, struct axvcpu_exit *exit)
 {
 	exit->kind = AXVCPU_EXIT_NESTED_PAGE_FAULT;
 	exit->fault.gpa = gpa;

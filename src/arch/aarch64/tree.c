@@ -18,7 +18,7 @@ enum { TRIGGER_EDGE_RISING = 1, TRIGGER_LEVEL_HIGH = 4 };
 #define CLOCK_HZ      24000000u /* of the PrimeCells */
 #define UART_CLOCK_HZ 1843200u  /* of the 16550 */
 
-static bool has_lines(const struct aarch64_boot_info *info)
+static bool has_lines(const struct a64_boot_info *info)
 {
 	return info->config->irq_mode != AXARCH_IRQ_NONE;
 }
@@ -28,7 +28,7 @@ static void put_reg(struct axfdt *fdt, const char *path, uint64_t gpa, uint64_t 
 	axfdt_set_u64s(fdt, path, "reg", (const uint64_t[]){gpa, size_bytes}, 2);
 }
 
-static void put_spi(struct axfdt *fdt, const struct aarch64_boot_info *info, const char *path,
+static void put_spi(struct axfdt *fdt, const struct a64_boot_info *info, const char *path,
 		    uint32_t gsi, uint32_t trigger)
 {
 	if (has_lines(info))
@@ -37,21 +37,21 @@ static void put_spi(struct axfdt *fdt, const struct aarch64_boot_info *info, con
 }
 
 /* GICv2 has the CPUs that a private interrupt goes to in bits 15:8; GICv3 has nothing there. */
-static uint32_t ppi_flags(const struct aarch64_boot_info *info)
+static uint32_t ppi_flags(const struct a64_boot_info *info)
 {
 	if (info->gic_version != 2)
 		return TRIGGER_LEVEL_HIGH;
 	return TRIGGER_LEVEL_HIGH | ((1u << info->config->vcpu_count) - 1) << 8;
 }
 
-static void put_cpus(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_cpus(struct axfdt *fdt, const struct a64_boot_info *info)
 {
 	char path[40];
 
 	axfdt_set_u32(fdt, "/cpus", "#address-cells", 1);
 	axfdt_set_u32(fdt, "/cpus", "#size-cells", 0);
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++) {
-		const uint32_t mpidr = (uint32_t)aarch64_mpidr(i);
+		const uint32_t mpidr = (uint32_t)a64_mpidr(i);
 
 		snprintf(path, sizeof(path), "/cpus/cpu@%x", mpidr);
 		axfdt_set_string(fdt, path, "device_type", "cpu");
@@ -63,36 +63,34 @@ static void put_cpus(struct axfdt *fdt, const struct aarch64_boot_info *info)
 	axfdt_set_string(fdt, "/psci", "method", "hvc");
 }
 
-static void put_gic(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_gic(struct axfdt *fdt, const struct a64_boot_info *info)
 {
 	char path[40];
 
-	snprintf(path, sizeof(path), "/interrupt-controller@%llx", AARCH64_GICD_GPA);
+	snprintf(path, sizeof(path), "/interrupt-controller@%llx", A64_GICD_GPA);
 	axfdt_set_string(fdt, path, "compatible",
 			 info->gic_version == 2 ? "arm,gic-400" : "arm,gic-v3");
 	axfdt_set_empty(fdt, path, "interrupt-controller");
 	axfdt_set_u32(fdt, path, "#interrupt-cells", 3);
 	axfdt_set_u32(fdt, path, "#address-cells", 0);
 	if (info->gic_version == 2)
-		axfdt_set_u64s(fdt, path, "reg",
-			       (const uint64_t[]){AARCH64_GICD_GPA, 0x1000, AARCH64_GICC_GPA,
-						  AARCH64_GICC_SIZE},
-			       4);
+		axfdt_set_u64s(
+			fdt, path, "reg",
+			(const uint64_t[]){A64_GICD_GPA, 0x1000, A64_GICC_GPA, A64_GICC_SIZE}, 4);
 	else
 		axfdt_set_u64s(fdt, path, "reg",
-			       (const uint64_t[]){AARCH64_GICD_GPA, AARCH64_GICD_SIZE,
-						  AARCH64_GICR_GPA,
-						  info->config->vcpu_count * AARCH64_GICR_SIZE},
+			       (const uint64_t[]){A64_GICD_GPA, A64_GICD_SIZE, A64_GICR_GPA,
+						  info->config->vcpu_count * A64_GICR_SIZE},
 			       4);
 	axfdt_set_u32(fdt, path, "phandle", PHANDLE_GIC);
 	axfdt_set_u32(fdt, "/", "interrupt-parent", PHANDLE_GIC);
 }
 
 /* Wired to the GIC inside KVM: the timer of each CPU and its PMU. */
-static void put_private_interrupts(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_private_interrupts(struct axfdt *fdt, const struct a64_boot_info *info)
 {
-	static const uint32_t timers[] = {AARCH64_PPI_TIMER_SECURE, AARCH64_PPI_TIMER_PHYS,
-					  AARCH64_PPI_TIMER_VIRT, AARCH64_PPI_TIMER_HYP};
+	static const uint32_t timers[] = {A64_PPI_TIMER_SECURE, A64_PPI_TIMER_PHYS,
+					  A64_PPI_TIMER_VIRT, A64_PPI_TIMER_HYP};
 	const uint32_t flags = ppi_flags(info);
 	uint32_t cells[3 * AX_ARRAY_LEN(timers)];
 
@@ -108,7 +106,7 @@ static void put_private_interrupts(struct axfdt *fdt, const struct aarch64_boot_
 		return;
 	axfdt_set_string(fdt, "/pmu", "compatible", "arm,armv8-pmuv3");
 	axfdt_set_cells(fdt, "/pmu", "interrupts",
-			(const uint32_t[]){INTERRUPT_PPI, AARCH64_PPI_PMU, flags}, 3);
+			(const uint32_t[]){INTERRUPT_PPI, A64_PPI_PMU, flags}, 3);
 }
 
 /* ---- devices --------------------------------------------------------------------------------- */
@@ -121,52 +119,52 @@ static void put_clock(struct axfdt *fdt)
 	axfdt_set_u32(fdt, "/apb-pclk", "phandle", PHANDLE_CLOCK);
 }
 
-static const char *serial_path(const struct aarch64_boot_info *info, char buf[40])
+static const char *serial_path(const struct a64_boot_info *info, char buf[40])
 {
-	snprintf(buf, 40, "/serial@%llx", AARCH64_UART_GPA);
+	snprintf(buf, 40, "/serial@%llx", A64_UART_GPA);
 	return info->machine->has_serial ? buf : NULL;
 }
 
-static void put_serial(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_serial(struct axfdt *fdt, const struct a64_boot_info *info)
 {
 	char buf[40];
 	const char *path = serial_path(info, buf);
 
 	if (!path)
 		return;
-	put_reg(fdt, path, AARCH64_UART_GPA, 0x1000);
+	put_reg(fdt, path, A64_UART_GPA, 0x1000);
 	if (info->config->uart == AXARCH_UART_16550) {
 		axfdt_set_string(fdt, path, "compatible", "ns16550a");
 		axfdt_set_u32(fdt, path, "clock-frequency", UART_CLOCK_HZ);
-		put_spi(fdt, info, path, AARCH64_UART_GSI, TRIGGER_EDGE_RISING);
+		put_spi(fdt, info, path, A64_UART_GSI, TRIGGER_EDGE_RISING);
 		return;
 	}
 	axfdt_set_strings(fdt, path, "compatible", "arm,pl011\0arm,primecell\0");
 	axfdt_set_cells(fdt, path, "clocks", (const uint32_t[]){PHANDLE_CLOCK, PHANDLE_CLOCK}, 2);
 	axfdt_set_strings(fdt, path, "clock-names", "uartclk\0apb_pclk\0");
-	put_spi(fdt, info, path, AARCH64_UART_GSI, TRIGGER_LEVEL_HIGH);
+	put_spi(fdt, info, path, A64_UART_GSI, TRIGGER_LEVEL_HIGH);
 }
 
-static void put_platform(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_platform(struct axfdt *fdt, const struct a64_boot_info *info)
 {
 	char path[40];
 
 	put_clock(fdt);
 	put_serial(fdt, info);
 
-	snprintf(path, sizeof(path), "/rtc@%llx", AARCH64_RTC_GPA);
+	snprintf(path, sizeof(path), "/rtc@%llx", A64_RTC_GPA);
 	axfdt_set_strings(fdt, path, "compatible", "arm,pl031\0arm,primecell\0");
-	put_reg(fdt, path, AARCH64_RTC_GPA, 0x1000);
+	put_reg(fdt, path, A64_RTC_GPA, 0x1000);
 	axfdt_set_u32(fdt, path, "clocks", PHANDLE_CLOCK);
 	axfdt_set_string(fdt, path, "clock-names", "apb_pclk");
-	put_spi(fdt, info, path, AARCH64_RTC_GSI, TRIGGER_LEVEL_HIGH);
+	put_spi(fdt, info, path, A64_RTC_GSI, TRIGGER_LEVEL_HIGH);
 
-	snprintf(path, sizeof(path), "/pvpanic@%llx", AARCH64_PVPANIC_GPA);
+	snprintf(path, sizeof(path), "/pvpanic@%llx", A64_PVPANIC_GPA);
 	axfdt_set_string(fdt, path, "compatible", "qemu,pvpanic-mmio");
-	put_reg(fdt, path, AARCH64_PVPANIC_GPA, 2);
+	put_reg(fdt, path, A64_PVPANIC_GPA, 2);
 }
 
-static void put_virtio(struct axfdt *fdt, const struct aarch64_boot_info *info)
+static void put_virtio(struct axfdt *fdt, const struct a64_boot_info *info)
 {
 	const struct axarch_machine *machine = info->machine;
 	char path[40];
@@ -189,8 +187,7 @@ static void put_virtio(struct axfdt *fdt, const struct aarch64_boot_info *info)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static int make_tree(const struct aarch64_boot_info *info, struct axfdt **ret_fdt,
-		     struct ax_error *err)
+static int make_tree(const struct a64_boot_info *info, struct axfdt **ret_fdt, struct ax_error *err)
 {
 	struct axfdt *fdt = NULL;
 	int rc = axfdt_create(&fdt, err);
@@ -212,21 +209,21 @@ static int make_tree(const struct aarch64_boot_info *info, struct axfdt **ret_fd
 	return 0;
 }
 
-static int given_tree(const struct aarch64_boot_info *info, struct axfdt **ret_fdt,
+static int given_tree(const struct a64_boot_info *info, struct axfdt **ret_fdt,
 		      struct ax_error *err)
 {
-	uint64_t ids[AARCH64_MAX_VCPUS];
+	uint64_t ids[A64_MAX_VCPUS];
 	int rc = axfdt_load(info->boot->dtb_fd, info->boot->dtb_name, ret_fdt, err);
 
 	if (rc < 0)
 		return rc;
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++)
-		ids[i] = aarch64_mpidr(i);
+		ids[i] = a64_mpidr(i);
 	axfdt_keep_cpus(*ret_fdt, ids, info->config->vcpu_count);
 	return 0;
 }
 
-static void put_memory_and_chosen(struct axfdt *fdt, const struct aarch64_boot_info *info,
+static void put_memory_and_chosen(struct axfdt *fdt, const struct a64_boot_info *info,
 				  const char *cmdline, uint64_t initrd_gpa, uint64_t initrd_bytes)
 {
 	const bool given = info->boot->dtb_name != NULL;
@@ -252,9 +249,8 @@ static void put_memory_and_chosen(struct axfdt *fdt, const struct aarch64_boot_i
 		axfdt_set_bytes(fdt, "/chosen", "kaslr-seed", info->seed, kaslr);
 }
 
-int aarch64_write_tree(struct axas *memory, const struct aarch64_boot_info *info,
-		       const char *cmdline, uint64_t initrd_gpa, uint64_t initrd_bytes,
-		       struct ax_error *err)
+int a64_write_tree(struct axas *memory, const struct a64_boot_info *info, const char *cmdline,
+		   uint64_t initrd_gpa, uint64_t initrd_bytes, struct ax_error *err)
 {
 	struct axfdt *fdt = NULL;
 	int rc = info->boot->dtb_name ? given_tree(info, &fdt, err) : make_tree(info, &fdt, err);
@@ -262,7 +258,7 @@ int aarch64_write_tree(struct axas *memory, const struct aarch64_boot_info *info
 	if (rc < 0)
 		return rc;
 	put_memory_and_chosen(fdt, info, cmdline, initrd_gpa, initrd_bytes);
-	rc = axfdt_write(fdt, memory, AARCH64_DTB_GPA, AARCH64_DTB_SIZE, err);
+	rc = axfdt_write(fdt, memory, A64_DTB_GPA, A64_DTB_SIZE, err);
 	axfdt_destroy(fdt);
 	return rc;
 }

@@ -13,7 +13,7 @@ static bool exists(unsigned version)
 	struct axkvm *kvm = NULL;
 	struct axkvm_vm *vm = NULL;
 	bool ret = axkvm_open(NULL, &kvm, NULL) == 0 && axkvm_vm_create(kvm, 0, &vm, NULL) == 0 &&
-		   aarch64_gic_exists(vm, version);
+		   a64_gic_exists(vm, version);
 
 	axkvm_vm_destroy(vm);
 	axkvm_close(kvm);

@@ -29,12 +29,12 @@ void machine_init(struct machine *m)
 		.memory_bytes = 512 * AX_MIB,
 		.irq_mode = AXARCH_IRQ_EMULATED,
 	};
-	for (uint32_t i = 0; i < AARCH64_VIRTIO_SLOTS; i++)
+	for (uint32_t i = 0; i < A64_VIRTIO_SLOTS; i++)
 		m->device[i] = (struct axarch_device){
 			.kind = AXARCH_DEVICE_VIRTIO_MMIO,
-			.gpa = AARCH64_VIRTIO_GPA + i * AXAS_PAGE_SIZE,
+			.gpa = A64_VIRTIO_GPA + i * AXAS_PAGE_SIZE,
 			.size_bytes = AXAS_PAGE_SIZE,
-			.gsi = AARCH64_VIRTIO_GSI + i,
+			.gsi = A64_VIRTIO_GSI + i,
 		};
 	m->devices = (struct axarch_machine){
 		.devices = m->device,
@@ -49,7 +49,7 @@ void machine_init(struct machine *m)
 		.dtb_fd = -1,
 		.cmdline = "panic=-1",
 	};
-	m->info = (struct aarch64_boot_info){
+	m->info = (struct a64_boot_info){
 		.config = &m->config,
 		.plan = &m->plan,
 		.boot = &m->boot,
@@ -60,7 +60,7 @@ void machine_init(struct machine *m)
 
 void machine_map(struct machine *m)
 {
-	if (aarch64_plan(&m->config, &m->plan, &m->err) < 0)
+	if (a64_plan(&m->config, &m->plan, &m->err) < 0)
 		fail_msg("%s", m->err.message);
 	assert_int_equal(axas_create(m->plan.gpa_limit, NULL, &m->memory, &m->err), 0);
 	for (size_t i = 0; i < m->plan.memory_count; i++) {
@@ -115,10 +115,10 @@ void machine_initrd(struct machine *m, uint64_t size_bytes)
 	assert_int_equal(ftruncate(m->boot.initrd_fd, (off_t)size_bytes), 0);
 }
 
-int machine_load(struct machine *m, struct aarch64_start *ret_start)
+int machine_load(struct machine *m, struct a64_start *ret_start)
 {
 	memset(&m->err, 0, sizeof(m->err));
-	return aarch64_load(m->memory, &m->info, ret_start, &m->err);
+	return a64_load(m->memory, &m->info, ret_start, &m->err);
 }
 
 struct axfdt *machine_tree(const struct machine *m)
@@ -127,13 +127,13 @@ struct axfdt *machine_tree(const struct machine *m)
 	struct ax_error err = {0};
 	uint32_t head[2];
 
-	assert_int_equal(axas_read(m->memory, AARCH64_DTB_GPA, head, sizeof(head)), 0);
+	assert_int_equal(axas_read(m->memory, A64_DTB_GPA, head, sizeof(head)), 0);
 	assert_int_equal(be32toh(head[0]), 0xd00dfeed);
 	const uint32_t size = be32toh(head[1]);
-	assert_true(size <= AARCH64_DTB_SIZE);
+	assert_true(size <= A64_DTB_SIZE);
 	void *blob = malloc(size);
 	assert_non_null(blob);
-	assert_int_equal(axas_read(m->memory, AARCH64_DTB_GPA, blob, size), 0);
+	assert_int_equal(axas_read(m->memory, A64_DTB_GPA, blob, size), 0);
 	if (axfdt_parse(blob, size, "guest", &fdt, &err) < 0)
 		fail_msg("%s", err.message);
 	free(blob);
@@ -153,11 +153,12 @@ uint32_t cell_at(const struct axfdt *fdt, const char *path, const char *property
 {
 	size_t size = 0;
 	const uint8_t *value = axfdt_get(fdt, path, property, &size);
-	uint32_t cell;
+	uint32_t cell = 0;
 
-	if (!value || size < 4 * (index + 1))
+	if (value && size >= 4 * (index + 1))
+		memcpy(&cell, value + 4 * index, sizeof(cell));
+	else
 		fail_msg("%s has no %s of %zu cells", path, property, index + 1);
-	memcpy(&cell, value + 4 * index, sizeof(cell));
 	return be32toh(cell);
 }
 
@@ -180,7 +181,7 @@ void assert_text(const struct axfdt *fdt, const char *path, const char *property
 
 void assert_refused(struct machine *m, enum ax_error_kind kind, const char *text)
 {
-	struct aarch64_start start = {.pc = 77};
+	struct a64_start start = {.pc = 77};
 
 	assert_true(machine_load(m, &start) < 0);
 	assert_error(&m->err, kind, text);

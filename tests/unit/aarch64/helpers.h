@@ -1,5 +1,5 @@
 /*
- * A machine without a hypervisor: plan, guest memory and everything aarch64_load asks for, with
+ * A machine without a hypervisor: plan, guest memory and everything a64_load asks for, with
  * files made of bytes; and dtc on the tree that comes out.
  */
 #ifndef AXVM_TESTS_AARCH64_HELPERS_H
@@ -11,15 +11,15 @@
 
 #include <axvm/fdt.h>
 
-#define BASE (AARCH64_DTB_GPA + AARCH64_DTB_SIZE) /* where kernels go */
+#define BASE (A64_DTB_GPA + A64_DTB_SIZE) /* where kernels go */
 
 struct machine {
 	struct axarch_vm_config config;
 	struct axarch_plan plan;
 	struct axarch_boot boot;
 	struct axarch_machine devices;
-	struct axarch_device device[AARCH64_VIRTIO_SLOTS];
-	struct aarch64_boot_info info;
+	struct axarch_device device[A64_VIRTIO_SLOTS];
+	struct a64_boot_info info;
 	struct axas *memory;
 	struct ax_error err;
 };
@@ -34,7 +34,7 @@ void machine_finish(struct machine *m);
 void machine_image(struct machine *m, uint64_t text_offset, uint64_t image_size, uint64_t flags);
 void machine_kernel(struct machine *m, const void *bytes, size_t len);
 void machine_initrd(struct machine *m, uint64_t size_bytes); /* a sparse file */
-int machine_load(struct machine *m, struct aarch64_start *ret_start);
+int machine_load(struct machine *m, struct a64_start *ret_start);
 /* Loading fails with this, and starts nothing. */
 void assert_refused(struct machine *m, enum ax_error_kind kind, const char *text);
 /* The tree in guest memory; the caller destroys it. */

@@ -24,7 +24,7 @@ static void psci(void **state)
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		const uint64_t regs[7] = {rows[i].id, 0x11, 0x22, 0x33};
 		struct axvcpu_exit exit = {0};
-		aarch64_decode_call(regs, &exit);
+		a64_decode_call(regs, &exit);
 		assert_int_equal(exit.kind, rows[i].kind);
 		if (exit.kind == AXVCPU_EXIT_SYSTEM_DOWN) {
 			assert_int_equal(exit.system.event, rows[i].event);
@@ -41,12 +41,12 @@ static void cpu_on(void **state)
 	struct axvcpu_exit exit = {0};
 	(void)state;
 
-	aarch64_decode_call(by64, &exit);
+	a64_decode_call(by64, &exit);
 	assert_int_equal(exit.kind, AXVCPU_EXIT_CPU_UP);
 	assert_int_equal(exit.cpu_up.target_cpu, 0x101);
 	assert_int_equal(exit.cpu_up.entry_point, 0x40200000);
 	assert_int_equal(exit.cpu_up.arg, wide);
-	aarch64_decode_call(by32, &exit);
+	a64_decode_call(by32, &exit);
 	assert_int_equal(exit.kind, AXVCPU_EXIT_CPU_UP);
 	assert_int_equal(exit.cpu_up.target_cpu, 0x101);
 	assert_int_equal(exit.cpu_up.arg, 0xccccdddd);
@@ -68,7 +68,7 @@ static void hypercalls(void **state)
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		const uint64_t regs[7] = {rows[i].id, 1, 2, 3, 4, 5, 6};
 		struct axvcpu_exit exit = {.hypercall.ret = 9};
-		aarch64_decode_call(regs, &exit);
+		a64_decode_call(regs, &exit);
 		assert_int_equal(exit.kind, AXVCPU_EXIT_HYPERCALL);
 		assert_int_equal(exit.hypercall.nr, rows[i].nr);
 		for (unsigned arg = 0; arg < 6; arg++)
@@ -87,7 +87,7 @@ static void undecoded(void **state)
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		struct axvcpu_exit exit = {0};
-		aarch64_decode_nisv(rows[i].iss, 0x0b000010, &exit);
+		a64_decode_nisv(rows[i].iss, 0x0b000010, &exit);
 		assert_int_equal(exit.kind, AXVCPU_EXIT_NESTED_PAGE_FAULT);
 		assert_int_equal(exit.fault.gpa, 0x0b000010);
 		assert_int_equal(exit.fault.access, rows[i].access);

@@ -19,14 +19,14 @@ static void flat(void **state)
 		const char *text;
 	} rows[] = {
 		{0, 0, AX_ERROR_BOOT_IMAGE, "do not fit into RAM"},
-		{AARCH64_RAM_GPA, 0, AX_ERROR_BOOT_IMAGE, "overwrite the device tree"},
-		{AARCH64_RAM_GPA + 512 * AX_MIB - 4, 0, AX_ERROR_BOOT_IMAGE, "do not fit"},
+		{A64_RAM_GPA, 0, AX_ERROR_BOOT_IMAGE, "overwrite the device tree"},
+		{A64_RAM_GPA + 512 * AX_MIB - 4, 0, AX_ERROR_BOOT_IMAGE, "do not fit"},
 		{BASE, BASE + 64, AX_ERROR_BOOT_IMAGE, "outside the image"},
 		{BASE, BASE - 4, AX_ERROR_BOOT_IMAGE, "outside the image"},
 		{BASE, BASE + 2, AX_ERROR_CONFIGURATION, "multiple of 4"},
 	};
 	const uint32_t code[16] = {0xd503207f}; /* wfi */
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	uint32_t word = 0;
 	(void)state;
@@ -44,7 +44,7 @@ static void flat(void **state)
 	m.boot.entry = BASE + 0x1008;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, BASE + 0x1008);
-	assert_int_equal(start.x0, AARCH64_DTB_GPA);
+	assert_int_equal(start.x0, A64_DTB_GPA);
 	assert_int_equal(axas_read_u32(m.memory, BASE + 0x1000, &word), 0);
 	assert_int_equal(word, code[0]);
 	m.boot.entry = 0;
@@ -58,7 +58,7 @@ static void flat(void **state)
 /* Code that is in memory already. */
 static void no_kernel(void **state)
 {
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	(void)state;
 
@@ -86,7 +86,7 @@ static void cached_kernels(void **state)
 		snprintf(cache, sizeof(cache), "%s/.cache/axvm/kernels", home ? home : "");
 	DIR *dir = opendir(cache);
 	while (dir && (entry = readdir(dir)) != NULL) {
-		struct aarch64_start start;
+		struct a64_start start;
 		struct machine m;
 		snprintf(path, sizeof(path), "%s/%s/vmlinuz", cache, entry->d_name);
 		if (strncmp(entry->d_name, "arm64", 5) != 0 || access(path, R_OK) < 0)

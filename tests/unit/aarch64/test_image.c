@@ -21,7 +21,7 @@ static void where_it_goes(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		struct aarch64_start start;
+		struct a64_start start;
 		struct machine m;
 		uint8_t bytes[IMAGE_BYTES];
 		machine_init(&m);
@@ -30,7 +30,7 @@ static void where_it_goes(void **state)
 		if (machine_load(&m, &start) < 0)
 			fail_msg("%s", m.err.message);
 		assert_int_equal(start.pc, rows[i].entry);
-		assert_int_equal(start.x0, AARCH64_DTB_GPA);
+		assert_int_equal(start.x0, A64_DTB_GPA);
 		assert_int_equal(axas_read(m.memory, start.pc, bytes, sizeof(bytes)), 0);
 		assert_memory_equal(bytes, "MZ", 2);
 		assert_memory_equal(bytes + 0x38, "ARM\x64", 4);
@@ -117,7 +117,7 @@ static void cut_short(void **state)
 		{UINT32_MAX, UINT32_MAX, UINT32_MAX, true}, /* no PE header that is understood */
 	};
 	uint8_t image[IMAGE_BYTES] = "MZ";
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	(void)state;
 
@@ -145,7 +145,7 @@ static void cut_short(void **state)
 
 static void initrd_goes_to_the_top(void **state)
 {
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	(void)state;
 
@@ -155,7 +155,7 @@ static void initrd_goes_to_the_top(void **state)
 	machine_initrd(&m, 5 * AX_MIB + 1);
 	if (machine_load(&m, &start) < 0)
 		fail_msg("%s", m.err.message);
-	const uint64_t gpa = AARCH64_RAM_GPA + 507 * AX_MIB - 4096;
+	const uint64_t gpa = A64_RAM_GPA + 507 * AX_MIB - 4096;
 	struct axfdt *fdt = machine_tree(&m);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-start", 0), gpa);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-end", 0), gpa + 5 * AX_MIB + 1);
@@ -172,7 +172,7 @@ static void initrd_goes_to_the_top(void **state)
 /* booting.rst: in the 32 GiB window of the kernel. The map is not backed, so only planned. */
 static void initrd_stays_near_the_kernel(void **state)
 {
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	(void)state;
 
@@ -185,7 +185,7 @@ static void initrd_stays_near_the_kernel(void **state)
 		fail_msg("%s", m.err.message);
 	struct axfdt *fdt = machine_tree(&m);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-end", 0),
-			 AARCH64_RAM_GPA + 32 * AX_GIB);
+			 A64_RAM_GPA + 32 * AX_GIB);
 	axfdt_destroy(fdt);
 	machine_finish(&m);
 }
@@ -193,7 +193,7 @@ static void initrd_stays_near_the_kernel(void **state)
 static void command_line(void **state)
 {
 	static char line[2049];
-	struct aarch64_start start;
+	struct a64_start start;
 	struct machine m;
 	(void)state;
 

@@ -21,10 +21,10 @@ static void memory_is_one_piece(void **state)
 							.memory_bytes = rows[i].bytes};
 		struct axarch_plan plan;
 		struct ax_error err = {0};
-		if (aarch64_plan(&config, &plan, &err) < 0)
+		if (a64_plan(&config, &plan, &err) < 0)
 			fail_msg("%s", err.message);
 		assert_int_equal(plan.memory_count, 1);
-		assert_int_equal(plan.memory[0].gpa, AARCH64_RAM_GPA);
+		assert_int_equal(plan.memory[0].gpa, A64_RAM_GPA);
 		assert_int_equal(plan.memory[0].size_bytes, rows[i].bytes);
 		assert_int_equal(plan.gpa_limit, rows[i].limit);
 	}
@@ -59,11 +59,11 @@ static void refused(void **state)
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		struct ax_error err = {0};
-		assert_true(aarch64_plan(&rows[i].config, &plan, &err) < 0);
+		assert_true(a64_plan(&rows[i].config, &plan, &err) < 0);
 		assert_error(&err, AX_ERROR_CONFIGURATION, rows[i].text);
 		assert_int_equal(plan.gpa_limit, 77);
 	}
-	assert_int_equal(aarch64_plan(&fine, &plan, NULL), 0);
+	assert_int_equal(a64_plan(&fine, &plan, NULL), 0);
 }
 
 static bool has_range(const struct axarch_plan *plan, const char *name, uint64_t *ret_size)
@@ -94,13 +94,13 @@ static void gic_windows(void **state)
 							.gic_version = rows[i].version};
 		struct axarch_plan plan;
 		uint64_t size = 0;
-		assert_int_equal(aarch64_plan(&config, &plan, NULL), 0);
+		assert_int_equal(a64_plan(&config, &plan, NULL), 0);
 		assert_true(has_range(&plan, "gic-distributor", &size));
 		assert_int_equal(has_range(&plan, "gic-cpu", &size), rows[i].cpu_interface);
 		assert_int_equal(has_range(&plan, "gic-redistributors", &size),
 				 rows[i].redistributors);
 		if (rows[i].redistributors)
-			assert_int_equal(size, rows[i].cpus * AARCH64_GICR_SIZE);
+			assert_int_equal(size, rows[i].cpus * A64_GICR_SIZE);
 	}
 }
 
@@ -110,15 +110,15 @@ static void slots_and_lines(void **state)
 	struct axarch_plan plan;
 	(void)state;
 
-	assert_int_equal(aarch64_plan(&config, &plan, NULL), 0);
+	assert_int_equal(a64_plan(&config, &plan, NULL), 0);
 	assert_int_equal(plan.device_count, 32);
-	assert_int_equal(plan.device_gpa, AARCH64_VIRTIO_GPA);
+	assert_int_equal(plan.device_gpa, A64_VIRTIO_GPA);
 	for (uint32_t i = 0; i < plan.device_count; i++) {
 		assert_int_equal(plan.device_gsi[i], 16 + i);
-		assert_true(plan.device_gsi[i] < AARCH64_SPIS);
+		assert_true(plan.device_gsi[i] < A64_SPIS);
 	}
 	config.irq_mode = AXARCH_IRQ_NONE;
-	assert_int_equal(aarch64_plan(&config, &plan, NULL), 0);
+	assert_int_equal(a64_plan(&config, &plan, NULL), 0);
 	assert_int_equal(plan.device_count, 0);
 }
 
@@ -130,19 +130,19 @@ static void narrowed_to_the_host(void **state)
 	struct ax_error err = {0};
 	(void)state;
 
-	assert_int_equal(aarch64_plan(&config, &plan, NULL), 0);
-	assert_int_equal(aarch64_plan_narrow(&plan, 52, NULL), 0);
+	assert_int_equal(a64_plan(&config, &plan, NULL), 0);
+	assert_int_equal(a64_plan_narrow(&plan, 52, NULL), 0);
 	assert_int_equal(plan.gpa_limit, 1ULL << 40);
-	assert_int_equal(aarch64_plan_narrow(&plan, 0, NULL), 0); /* an old KVM has 40 */
+	assert_int_equal(a64_plan_narrow(&plan, 0, NULL), 0); /* an old KVM has 40 */
 	assert_int_equal(plan.gpa_limit, 1ULL << 40);
-	assert_int_equal(aarch64_plan_narrow(&plan, 37, NULL), 0);
+	assert_int_equal(a64_plan_narrow(&plan, 37, NULL), 0);
 	assert_int_equal(plan.gpa_limit, 1ULL << 37); /* further regions keep to it as well */
-	assert_true(aarch64_plan_narrow(&plan, 36, &err) < 0);
+	assert_true(a64_plan_narrow(&plan, 36, &err) < 0);
 	assert_error(&err, AX_ERROR_CONFIGURATION, "up to 63G");
 	assert_int_equal(plan.gpa_limit, 1ULL << 37);
 
-	assert_int_equal(aarch64_plan(&large, &plan, NULL), 0);
-	assert_true(aarch64_plan_narrow(&plan, 0, &err) < 0);
+	assert_int_equal(a64_plan(&large, &plan, NULL), 0);
+	assert_true(a64_plan_narrow(&plan, 0, &err) < 0);
 	assert_error(&err, AX_ERROR_CONFIGURATION, "40 address bits");
 }
 
@@ -156,7 +156,7 @@ static void ids(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++)
-		assert_int_equal(aarch64_mpidr(rows[i].index), rows[i].mpidr);
+		assert_int_equal(a64_mpidr(rows[i].index), rows[i].mpidr);
 }
 
 int main(void)

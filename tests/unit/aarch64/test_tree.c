@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const uint8_t seed[AARCH64_SEED_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+static const uint8_t seed[A64_SEED_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
 /* As dtc writes our tree. */
 static char *text_of(const struct machine *m, size_t *ret_size)
@@ -63,11 +63,11 @@ static void compare(const struct machine *m, const char *file)
 
 static void load(struct machine *m)
 {
-	struct aarch64_start start;
+	struct a64_start start;
 
 	machine_map(m);
 	if (m->boot.protocol == AXARCH_BOOT_FLAT)
-		m->boot.load_gpa = AARCH64_RAM_GPA + (2ULL << 20);
+		m->boot.load_gpa = A64_RAM_GPA + (2ULL << 20);
 	else
 		machine_image(m, 0, 0x20000, 0xa);
 	if (machine_load(m, &start) < 0)
@@ -127,8 +127,8 @@ static void what_it_says(void **state)
 	(void)state;
 
 	machine_init(&m);
-	m.devices.device_count = AARCH64_VIRTIO_SLOTS;
-	m.config.vcpu_count = AARCH64_MAX_VCPUS;
+	m.devices.device_count = A64_VIRTIO_SLOTS;
+	m.config.vcpu_count = A64_MAX_VCPUS;
 	load(&m);
 	struct axfdt *fdt = machine_tree(&m);
 	assert_text(fdt, "/psci", "method", "hvc");
@@ -137,9 +137,9 @@ static void what_it_says(void **state)
 	assert_int_equal(cell_at(fdt, "/cpus/cpu@1f0f", "reg", 0), 0x1f0f);
 	assert_null(axfdt_get(fdt, "/chosen", "rng-seed", &size));
 	assert_false(axfdt_has(fdt, "/pmu"));
-	assert_int_equal(cells_at(fdt, "/memory@40000000", "reg", 0), AARCH64_RAM_GPA);
+	assert_int_equal(cells_at(fdt, "/memory@40000000", "reg", 0), A64_RAM_GPA);
 	assert_int_equal(cells_at(fdt, "/memory@40000000", "reg", 1), 512 * AX_MIB);
-	for (uint32_t i = 0; i < AARCH64_VIRTIO_SLOTS; i++) {
+	for (uint32_t i = 0; i < A64_VIRTIO_SLOTS; i++) {
 		char path[40];
 		snprintf(path, sizeof(path), "/virtio_mmio@%x", 0xa000000 + i * 0x1000);
 		assert_int_equal(cell_at(fdt, path, "interrupts", 0), 0);
@@ -150,7 +150,7 @@ static void what_it_says(void **state)
 	axfdt_destroy(fdt);
 
 	m.devices.has_serial = false;
-	struct aarch64_start start;
+	struct a64_start start;
 	assert_int_equal(machine_load(&m, &start), 0);
 	fdt = machine_tree(&m);
 	assert_false(axfdt_has(fdt, "/serial@9000000"));
@@ -179,7 +179,7 @@ static void given_tree(void **state)
 	struct axfdt *fdt = machine_tree(&m);
 	assert_text(fdt, "/", "compatible", "a,board");
 	assert_false(axfdt_has(fdt, "/memory@80000000"));
-	assert_int_equal(cells_at(fdt, "/memory@40000000", "reg", 0), AARCH64_RAM_GPA);
+	assert_int_equal(cells_at(fdt, "/memory@40000000", "reg", 0), A64_RAM_GPA);
 	assert_int_equal(cell_at(fdt, "/cpus/cpu@0", "reg", 0), 0);
 	assert_int_equal(cell_at(fdt, "/cpus/cpu@1", "reg", 0), 1);
 	assert_text(fdt, "/cpus/cpu@1", "compatible", "arm,cortex-a72");
@@ -189,7 +189,7 @@ static void given_tree(void **state)
 	assert_false(axfdt_has(fdt, "/psci")); /* nothing of ours */
 	axfdt_destroy(fdt);
 
-	struct aarch64_start start;
+	struct a64_start start;
 	close(m.boot.dtb_fd);
 	m.boot.dtb_fd = file_of(blob, size / 2);
 	assert_true(machine_load(&m, &start) < 0);
