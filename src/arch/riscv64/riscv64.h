@@ -25,7 +25,7 @@
 #define RV64_RAM_GPA       0x80000000ULL
 #define RV64_MIN_MEMORY    (16ULL << 20)
 #define RV64_MIN_GPA_BITS  41u /* Sv39x4, which every hart with the H extension has */
-#define RV64_MAX_GPA_BITS  56u /* physical addresses of Sv39 to Sv57 */
+#define RV64_MAX_GPA_BITS  52u /* of the planner; harts have up to 56 */
 #define RV64_MAX_VCPUS     1024u
 #define RV64_MAX_HART_ID   1023u /* KVM takes ids below its number of vCPUs */
 

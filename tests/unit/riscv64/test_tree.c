@@ -1,0 +1,227 @@
+/*
+ * The device tree: each kind of machine as a golden source beside this file, compared as dtc reads
+ * both, without a complaint of dtc's; and what is done to a given tree. AXVM_WRITE_GOLDEN=1 writes
+ * the sources anew.
+ */
+#include "helpers.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const uint8_t seed[RV64_SEED_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+
+/* As dtc writes our tree. */
+static char *text_of(const struct machine *m, size_t *ret_size)
+{
+	struct axfdt *fdt = machine_tree(m);
+	const void *blob = NULL;
+	size_t size = 0;
+
+	assert_int_equal(axfdt_finish(fdt, &blob, &size, NULL), 0);
+	char *text = run_dtc("dtb", "dts", blob, size, ret_size);
+	axfdt_destroy(fdt);
+	return text;
+}
+
+static void compare(const struct machine *m, const char *file)
+{
+	char path[512];
+	struct stat st;
+	size_t ours_size = 0, blob_size = 0, golden_size = 0;
+	char *ours = text_of(m, &ours_size);
+	const bool update = getenv("AXVM_WRITE_GOLDEN") != NULL;
+
+	snprintf(path, sizeof(path), "%s/%s", DATA_DIR, file);
+	int fd = open(path, update ? O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC : O_RDONLY | O_CLOEXEC,
+		      0644);
+	if (fd < 0) {
+		free(ours);
+		print_message("%s is not there; the sources are needed\n", path);
+		skip();
+	}
+	if (update)
+		assert_int_equal(ax_pwrite_full(fd, ours, ours_size, 0), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	char *source = calloc(1, (size_t)st.st_size + 1);
+	assert_non_null(source);
+	assert_int_equal(ax_pread_full(fd, source, (size_t)st.st_size, 0), 0);
+	close(fd);
+	/* Through the same dtc, lest its versions differ. */
+	char *blob = run_dtc("dts", "dtb", source, (size_t)st.st_size, &blob_size);
+	char *golden = run_dtc("dtb", "dts", blob, blob_size, &golden_size);
+	if (strcmp(ours, golden) != 0)
+		fail_msg("%s is not what is made:\n%s", file, ours);
+	free(golden);
+	free(blob);
+	free(source);
+	free(ours);
+}
+
+static void load(struct machine *m)
+{
+	struct rv64_start start;
+
+	machine_map(m);
+	if (m->boot.protocol == AXARCH_BOOT_FLAT)
+		m->boot.load_gpa = RV64_RAM_GPA + (2ULL << 20);
+	else
+		machine_image(m, 0x200000, 0x20000, 0);
+	if (machine_load(m, &start) < 0)
+		fail_msg("%s", m->err.message);
+}
+
+static void plic(void **state)
+{
+	static const uint32_t harts[] = {0, 1, 16};
+	struct machine m;
+	(void)state;
+
+	machine_init(&m);
+	m.info.seed = seed;
+	m.info.seed_bytes = sizeof(seed);
+	m.config.vcpu_count = 3;
+	m.config.hardware_ids = harts;
+	machine_initrd(&m, AX_MIB);
+	load(&m);
+	compare(&m, "plic.dts");
+	machine_finish(&m);
+}
+
+static void aia(void **state)
+{
+	struct machine m;
+	(void)state;
+
+	machine_init(&m);
+	m.info.irqchip = RV64_IRQCHIP_AIA;
+	rv64_hart_add(&m.hart, RV64_EXT_SSAIA);
+	rv64_hart_add(&m.hart, RV64_EXT_ZICBOM);
+	rv64_hart_add(&m.hart, RV64_EXT_ZICBOZ);
+	m.hart.cbom_bytes = m.hart.cboz_bytes = 64;
+	load(&m);
+	compare(&m, "aia.dts");
+	machine_finish(&m);
+}
+
+static void nothing_but_a_hart(void **state)
+{
+	struct machine m;
+	(void)state;
+
+	machine_init(&m);
+	m.config.vcpu_count = 1;
+	m.config.irq_mode = AXARCH_IRQ_NONE;
+	m.info.irqchip = RV64_IRQCHIP_NONE;
+	m.boot.protocol = AXARCH_BOOT_FLAT;
+	m.devices = (struct axarch_machine){.device_count = 0};
+	load(&m);
+	compare(&m, "bare.dts");
+	machine_finish(&m);
+}
+
+/* What Linux takes from it, without dtc. */
+static void what_it_says(void **state)
+{
+	struct rv64_start start;
+	struct machine m;
+	size_t size = 0;
+	(void)state;
+
+	machine_init(&m);
+	m.devices.device_count = RV64_VIRTIO_SLOTS;
+	m.config.vcpu_count = 256;
+	load(&m);
+	struct axfdt *fdt = machine_tree(&m);
+	assert_text(fdt, "/chosen", "stdout-path", "/serial@10000000");
+	assert_text(fdt, "/chosen", "bootargs", "panic=-1");
+	assert_int_equal(cell_at(fdt, "/cpus", "timebase-frequency", 0), 10000000);
+	assert_int_equal(cell_at(fdt, "/cpus/cpu@ff", "reg", 0), 255);
+	assert_text(fdt, "/cpus/cpu@ff", "mmu-type", "riscv,sv48");
+	/* The last hart's context is the last of the PLIC. */
+	assert_int_equal(cell_at(fdt, "/interrupt-controller@c000000", "interrupts-extended", 510),
+			 cell_at(fdt, "/cpus/cpu@ff/interrupt-controller", "phandle", 0));
+	assert_int_equal(cells_at(fdt, "/interrupt-controller@c000000", "reg", 1),
+			 rv64_plic_size(256));
+	assert_int_equal(cell_at(fdt, "/interrupt-controller@c000000", "riscv,ndev", 0), 63);
+	assert_null(axfdt_get(fdt, "/chosen", "rng-seed", &size));
+	assert_null(axfdt_get(fdt, "/", "interrupt-parent", &size));
+	assert_int_equal(cells_at(fdt, "/memory@80000000", "reg", 0), RV64_RAM_GPA);
+	assert_int_equal(cells_at(fdt, "/memory@80000000", "reg", 1), 512 * AX_MIB);
+	for (uint32_t i = 0; i < RV64_VIRTIO_SLOTS; i++) {
+		char path[40];
+		snprintf(path, sizeof(path), "/virtio_mmio@%x", 0x10100000 + i * 0x1000);
+		assert_int_equal(cell_at(fdt, path, "interrupts", 0), 16 + i);
+		assert_int_equal(cell_at(fdt, path, "interrupt-parent", 0),
+				 cell_at(fdt, "/interrupt-controller@c000000", "phandle", 0));
+	}
+	axfdt_destroy(fdt);
+
+	m.devices.has_serial = false;
+	assert_int_equal(machine_load(&m, &start), 0);
+	fdt = machine_tree(&m);
+	assert_false(axfdt_has(fdt, "/serial@10000000"));
+	assert_null(axfdt_get(fdt, "/chosen", "stdout-path", &size));
+	axfdt_destroy(fdt);
+	machine_finish(&m);
+}
+
+static void given_tree(void **state)
+{
+	static const char source[] =
+		"/dts-v1/; / { #address-cells = <2>; #size-cells = <2>; compatible = \"a,board\";"
+		"memory@40000000 { device_type = \"memory\"; reg = <0 0x40000000 0 0x1000>; };"
+		"cpus { #address-cells = <1>; #size-cells = <0>; timebase-frequency = <7>;"
+		"cpu@7 { device_type = \"cpu\"; compatible = \"a,hart\"; reg = <7>;"
+		"interrupt-controller { #interrupt-cells = <1>; interrupt-controller;"
+		"compatible = \"riscv,cpu-intc\"; phandle = <3>; }; }; };"
+		"chosen { stdout-path = \"/its\"; bootargs = \"old\"; }; its { }; };";
+	size_t size = 0;
+	char *blob = run_dtc("dts", "dtb", source, sizeof(source) - 1, &size);
+	struct rv64_start start;
+	struct machine m;
+	(void)state;
+
+	machine_init(&m);
+	m.boot.dtb_name = "board.dtb";
+	m.boot.dtb_fd = file_of(blob, size);
+	load(&m);
+	struct axfdt *fdt = machine_tree(&m);
+	assert_text(fdt, "/", "compatible", "a,board");
+	assert_false(axfdt_has(fdt, "/memory@40000000"));
+	assert_int_equal(cells_at(fdt, "/memory@80000000", "reg", 0), RV64_RAM_GPA);
+	assert_int_equal(cell_at(fdt, "/cpus", "timebase-frequency", 0), 7);
+	assert_int_equal(cell_at(fdt, "/cpus/cpu@0", "reg", 0), 0);
+	assert_int_equal(cell_at(fdt, "/cpus/cpu@1", "reg", 0), 1);
+	assert_text(fdt, "/cpus/cpu@1", "compatible", "a,hart");
+	assert_true(axfdt_has(fdt, "/cpus/cpu@1/interrupt-controller"));
+	assert_int_not_equal(cell_at(fdt, "/cpus/cpu@0/interrupt-controller", "phandle", 0),
+			     cell_at(fdt, "/cpus/cpu@1/interrupt-controller", "phandle", 0));
+	assert_false(axfdt_has(fdt, "/cpus/cpu@7"));
+	assert_text(fdt, "/chosen", "stdout-path", "/its");
+	assert_text(fdt, "/chosen", "bootargs", "panic=-1");
+	assert_false(axfdt_has(fdt, "/interrupt-controller@c000000")); /* nothing of ours */
+	axfdt_destroy(fdt);
+
+	close(m.boot.dtb_fd);
+	m.boot.dtb_fd = file_of(blob, size / 2);
+	assert_true(machine_load(&m, &start) < 0);
+	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "board.dtb");
+	free(blob);
+	machine_finish(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plic),
+		cmocka_unit_test(aia),
+		cmocka_unit_test(nothing_but_a_hart),
+		cmocka_unit_test(what_it_says),
+		cmocka_unit_test(given_tree),
+	};
+	return cmocka_run_group_tests_name("riscv64-tree", tests, NULL, NULL);
+}
