@@ -51,7 +51,7 @@ void summary_print(const struct axvm *vm)
 	fprintf(stderr, "\naxvm: %s stopped (%s) after %.3f s on %u vCPU%s", axvm_name(vm),
 		axvm_stop_reason_name(info.reason), (double)metrics.runtime_ns / 1e9, vcpus,
 		vcpus == 1 ? "" : "s");
-	if (online < vcpus)
+	if (online && online < vcpus) /* KVM stops all when the guest powers off */
 		fprintf(stderr, ", %u of them up", online);
 	fprintf(stderr, "\n");
 	for (size_t i = 0; (name = axvm_metric_at(&metrics, i, &help, &value)); i++)

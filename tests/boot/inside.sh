@@ -64,7 +64,7 @@ verdict() { # name why
 		echo "PASS $1"
 	else
 		failed=$((failed + 1))
-		tail -n 25 "$work/out" | sed 's/^/  | /'
+		tail -n 50 "$work/out" | sed 's/^/  | /'
 		echo "FAIL $1: $2"
 	fi
 }
