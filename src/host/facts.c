@@ -87,6 +87,7 @@ static void read_cpuinfo(const char *root, struct axhost_facts *facts)
 		if (facts->cpus_online > 1)
 			continue;
 		axhost_read_arm_line(line, &arm);
+		axhost_read_riscv_line(line, facts);
 		if (!strncmp(line, "vendor_id", 9)) {
 			copy_value(facts->vendor, sizeof(facts->vendor), line);
 		} else if (!strncmp(line, "model name", 10)) {

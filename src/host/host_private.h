@@ -15,4 +15,7 @@ void axhost_read_arm_line(const char *line, struct axhost_arm *arm);
 /* Vendor, model and stepping, when there were such lines. */
 void axhost_name_arm(const struct axhost_arm *arm, struct axhost_facts *facts);
 
+/* The same for RISC-V, straight into vendor and model. */
+void axhost_read_riscv_line(const char *line, struct axhost_facts *facts);
+
 #endif

@@ -99,6 +99,23 @@ static void test_neoverse(void **state)
 	assert_false(f.vmx || f.svm || f.hypervisor);
 }
 
+/* RISC-V has a vendor's number, and perhaps a microarchitecture. */
+static void test_riscv(void **state)
+{
+	struct axhost_facts f;
+
+	(void)state;
+	axhost_read(HOSTS "/sifive-u74", &f);
+	assert_string_equal(f.vendor, "SiFive");
+	assert_string_equal(f.model_name, "sifive,u74-mc");
+	assert_int_equal(f.family, 0);
+	assert_int_equal(f.cpus_online, 2);
+	axhost_read(HOSTS "/riscv-emulated", &f);
+	assert_string_equal(f.vendor, "no vendor");
+	assert_string_equal(f.model_name, "rv64imafdch");
+	assert_int_equal(f.cpus_online, 1);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct axhost_facts f, zero = {.nodes_online = 1};
@@ -218,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_epyc),
 		cmocka_unit_test(test_virtual_machine),
 		cmocka_unit_test(test_neoverse),
+		cmocka_unit_test(test_riscv),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_root_too_long),
 		cmocka_unit_test(test_nonsense),
