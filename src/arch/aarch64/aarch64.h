@@ -27,8 +27,8 @@
 #define A64_GICR_SIZE     0x20000ULL
 #define A64_RAM_GPA       0x40000000ULL
 #define A64_MIN_MEMORY    (16ULL << 20)
-#define A64_MIN_IPA_BITS  40u /* what every KVM host but the smallest has; fewer page tables */
-#define A64_MAX_IPA_BITS  48u
+#define A64_MAX_MEMORY    (4ULL << 40) /* in one piece: a slot of KVM's holds 8 TiB less a page */
+#define A64_MIN_IPA_BITS  40u  /* what every KVM host but the smallest has; fewer page tables */
 #define A64_MAX_VCPUS     512u /* KVM's */
 #define A64_GICV2_VCPUS   8u
 

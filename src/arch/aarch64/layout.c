@@ -110,8 +110,7 @@ int a64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 	if (rc == 0)
 		rc = check_gic(config, err);
 	if (rc == 0)
-		rc = axarch_check_memory(config->memory_bytes, A64_MIN_MEMORY,
-					 max_memory(1ULL << A64_MAX_IPA_BITS), err);
+		rc = axarch_check_memory(config->memory_bytes, A64_MIN_MEMORY, A64_MAX_MEMORY, err);
 	if (rc < 0)
 		return rc;
 	plan.gpa_limit = limit_for(A64_RAM_GPA + config->memory_bytes);

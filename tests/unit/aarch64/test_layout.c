@@ -12,7 +12,8 @@ static void memory_is_one_piece(void **state)
 	} rows[] = {
 		{16 * AX_MIB, 1ULL << 40},          {256 * AX_MIB + 4096, 1ULL << 40},
 		{64 * AX_GIB, 1ULL << 40},          {1023 * AX_GIB, 1ULL << 40},
-		{1023 * AX_GIB + 4096, 1ULL << 41}, {(1ULL << 48) - AX_GIB, 1ULL << 48},
+		{1023 * AX_GIB + 4096, 1ULL << 41}, {2048 * AX_GIB, 1ULL << 42},
+		{4096 * AX_GIB, 1ULL << 43},
 	};
 	(void)state;
 
@@ -40,7 +41,7 @@ static void refused(void **state)
 		{{.vcpu_count = 1}, "16M to"},
 		{{.vcpu_count = 1, .memory_bytes = 16 * AX_MIB - 4096}, "16M to"},
 		{{.vcpu_count = 1, .memory_bytes = 16 * AX_MIB + 1}, "4096"},
-		{{.vcpu_count = 1, .memory_bytes = 1ULL << 48}, "outside"},
+		{{.vcpu_count = 1, .memory_bytes = 4096 * AX_GIB + 4096}, "16M to 4T"},
 		{{.vcpu_count = 1, .memory_bytes = UINT64_MAX - 4095}, "outside"},
 		{{.vcpu_count = 0, .memory_bytes = AX_GIB}, "1 to 512"},
 		{{.vcpu_count = 513, .memory_bytes = AX_GIB}, "1 to 512"},
