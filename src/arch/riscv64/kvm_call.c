@@ -80,7 +80,7 @@ static void decode_csr(struct rv64_vcpu *vcpu, const struct kvm_run *run, struct
 static int refuse_csr(struct rv64_vcpu *vcpu, struct ax_error *err)
 {
 	struct kvm_run *run = axkvm_vcpu_run_page(vcpu->kvm);
-	uint64_t pc, sstatus, stvec, mode;
+	uint64_t pc = 0, sstatus = 0, stvec = 0, mode = 0;
 	int ret = rv64_get_reg(vcpu, RV64_REG_CORE(RV64_CORE_PC), &pc, err);
 
 	if (ret == 0)

@@ -106,11 +106,16 @@ static int vcpu_complete(void *impl, struct ax_error *err)
 	return axkvm_vcpu_complete(vcpu->kvm, err);
 }
 
-/* In WFI. A hart that is not started does not show here: KVM does not count it as blocked. */
+/* In WFI, or not started yet. KVM counts a hart that waits for its start neither as blocked nor as
+ * having left the guest. */
 static bool vcpu_halted(void *impl)
 {
 	struct rv64_vcpu *vcpu = impl;
-	return axkvm_vcpu_halted(vcpu->kvm);
+	uint64_t exits = 0;
+
+	if (axkvm_vcpu_halted(vcpu->kvm))
+		return true;
+	return vcpu->index != 0 && axkvm_vcpu_stat(vcpu->kvm, "exits", &exits) == 0 && exits == 0;
 }
 
 static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)

@@ -51,7 +51,7 @@ static int load_kernel(struct axas *memory, const struct rv64_boot_info *info, u
 		       uint64_t *ret_end, struct ax_error *err)
 {
 	const uint64_t ceiling = rv64_dtb_gpa(info->plan);
-	struct axarch_linux_image header;
+	struct axarch_linux_image header = {0};
 	struct axarch_image image;
 	int rc = axarch_image_open(info->boot->kernel_fd, "kernel", info->boot->kernel_name, &image,
 				   err);

@@ -161,10 +161,12 @@ uint32_t cell_at(const struct axfdt *fdt, const char *path, const char *property
 {
 	size_t size = 0;
 	const uint8_t *value = axfdt_get(fdt, path, property, &size);
-	uint32_t cell;
+	uint32_t cell = 0;
 
-	if (!value || size < 4 * (index + 1))
+	if (!value || size < 4 * (index + 1)) {
 		fail_msg("%s has no %s of %zu cells", path, property, index + 1);
+		return 0;
+	}
 	memcpy(&cell, value + 4 * index, sizeof(cell));
 	return be32toh(cell);
 }
@@ -180,8 +182,10 @@ void assert_text(const struct axfdt *fdt, const char *path, const char *property
 	size_t size = 0;
 	const char *value = axfdt_get(fdt, path, property, &size);
 
-	if (!value)
+	if (!value) {
 		fail_msg("%s has no %s", path, property);
+		return;
+	}
 	assert_int_equal(size, strlen(text) + 1);
 	assert_memory_equal(value, text, size);
 }
