@@ -90,18 +90,22 @@ static uint32_t best(const struct rv64_plic *plic, uint64_t sources, unsigned ab
 	return found;
 }
 
+static void drive(struct rv64_plic *plic, uint32_t context, bool level)
+{
+	plic->contexts[context].output = level;
+	if (plic->output)
+		plic->output(plic->ctx, context, level);
+}
+
 static void update_outputs(struct rv64_plic *plic)
 {
 	for (uint32_t i = 0; i < plic->context_count; i++) {
-		struct context *context = &plic->contexts[i];
+		const struct context *context = &plic->contexts[i];
 		const uint64_t candidates = plic->pending & context->enabled;
 		const bool level = candidates && best(plic, candidates, context->threshold) != 0;
 
-		if (level == context->output)
-			continue;
-		context->output = level;
-		if (plic->output)
-			plic->output(plic->ctx, i, level);
+		if (level != context->output)
+			drive(plic, i, level);
 	}
 }
 
@@ -261,6 +265,8 @@ bool rv64_plic_write(struct rv64_plic *plic, uint64_t offset, uint32_t value)
 		break;
 	case REG_THRESHOLD:
 		context->threshold = value & PRIORITY_MASK;
+		/* A hart writes it when it starts, and KVM has forgotten its interrupts then. */
+		drive(plic, reg.context, context->output);
 		break;
 	case REG_CLAIM:
 		complete(plic, context, value);

@@ -144,7 +144,8 @@ void rv64_sbi_hypercall_answer(uint64_t ret, uint64_t *ret_a0, uint64_t *ret_a1)
 /*
  * Platform-level interrupt controller, PLIC specification 1.0.0, with RV64_SOURCES sources and one
  * context (S-mode) a hart. Any thread. `output` drives the external interrupt of one hart; it is
- * called with the PLIC's lock held, only when the level changes, and must not call back.
+ * called with the PLIC's lock held, when the level changes or the hart sets its threshold, and must
+ * not call back.
  */
 struct rv64_plic;
 int rv64_plic_create(uint32_t contexts, void (*output)(void *ctx, uint32_t context, bool level),
