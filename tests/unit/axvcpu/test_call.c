@@ -76,12 +76,12 @@ static void test_online(void **state)
 	assert_int_equal(axvcpu_online(vcpu, &online, NULL), 0); /* of a running vCPU */
 	assert_false(online);
 	assert_true(pthread_equal(fake.register_thread, fake.run_thread));
+	axvcpu_request_stop(vcpu);
+	axvcpu_join(vcpu);
 	fake.failing = FAKE_REGISTER;
 	online = true;
 	assert_true(axvcpu_online(vcpu, &online, NULL) < 0);
 	assert_true(online);
-	axvcpu_request_stop(vcpu);
-	axvcpu_join(vcpu);
 	axvcpu_destroy(vcpu);
 
 	without.online = NULL;
