@@ -4,7 +4,9 @@
 
 lab_kernel=riscv64
 lab_modules=()
+# With the AIA and two CPUs QEMU 7.2 hangs at times.
 default_cpus=2
+[ "$aia" = no ] || default_cpus=1
 kvm_modules=''
 firmware_end='^Boot HART MEDELEG'
 hang_commands=('info registers -a')
