@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/fdt_private.h"
+#include "arch/fdt/fdt_private.h"
 
 #define MUST(condition)                                                                 \
 	do {                                                                            \

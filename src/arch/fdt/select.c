@@ -1,7 +1,7 @@
 /*
  * axfdt_select: which nodes of a given tree a guest gets to see. Marks what is named, what stands
  * above it and what it refers to, until nothing new is found, and takes out the rest. What refers
- * to what is in fdt_phandle.c.
+ * to what is in phandle.c.
  */
 #include "fdt_private.h"
 

@@ -1,6 +1,6 @@
 /*
  * A device tree as its users see it: the object, the first failure, setters and getters by path,
- * the packed result. The bytes below, and their growth, are in fdt_tree.c.
+ * the packed result. The bytes below, and their growth, are in tree.c.
  */
 #include "fdt_private.h"
 

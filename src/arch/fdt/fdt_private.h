@@ -1,5 +1,5 @@
 /*
- * Private to the fdt files: the tree as a libfdt blob in a buffer with room to grow, the failure
+ * Private to the files here: the tree as a libfdt blob in a buffer with room to grow, the failure
  * that is kept, exact paths, and raw surgery on the structure block where libfdt has no call for
  * it. Offsets are libfdt's: bytes from the start of the structure block, 0 is the root.
  */
