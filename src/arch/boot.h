@@ -9,6 +9,8 @@
 
 /* ---- planning (plan.c) ----------------------------------------------------------------------- */
 
+/* 1..max? The error names the range. */
+int axarch_check_cpus(uint32_t count, uint32_t max, struct ax_error *err);
 /* Within min..max and whole pages? The error names the range. */
 int axarch_check_memory(uint64_t bytes, uint64_t min, uint64_t max, struct ax_error *err);
 int axarch_plan_add(struct axarch_plan *plan, const char *name, enum axas_layout_kind kind,
@@ -16,6 +18,13 @@ int axarch_plan_add(struct axarch_plan *plan, const char *name, enum axas_layout
 /* To the layout and to plan->memory. */
 int axarch_plan_add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes,
 			struct ax_error *err);
+/* `count` windows of virtio-mmio from plan->device_gpa on, with the lines from gsi on. */
+int axarch_plan_add_slots(struct axarch_plan *plan, uint32_t count, uint32_t gsi,
+			  struct ax_error *err);
+/* Lower plan->gpa_limit to that many address bits (0: no limit); refuses a plan whose RAM would lie
+ * beyond. The message: "this host's `whose` 40 `kind`". */
+int axarch_plan_narrow(struct axarch_plan *plan, unsigned bits, const char *whose, const char *kind,
+		       struct ax_error *err);
 /* Is the whole range RAM? */
 bool axarch_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes);
 
@@ -25,6 +34,8 @@ int axarch_refuse_gic(const struct axarch_vm_config *config, const char *arch,
 int axarch_refuse_pl011(const struct axarch_vm_config *config, const char *arch,
 			struct ax_error *err);
 int axarch_refuse_dtb(const struct axarch_boot *boot, const char *arch, struct ax_error *err);
+/* A flat image takes none: -EINVAL. */
+int axarch_refuse_initrd(const struct axarch_boot *boot, struct ax_error *err);
 
 /* ---- an open image file (image.c) ------------------------------------------------------------ */
 
@@ -40,6 +51,9 @@ int axarch_image_open(int fd, const char *what, const char *name, struct axarch_
 /* All of len bytes at offset; `field` names them in the message when the file is too short. */
 int axarch_image_read(const struct axarch_image *image, uint64_t offset, void *buf, size_t len,
 		      const char *field, struct ax_error *err);
+/* Is the entry in the image, which is loaded at gpa? */
+int axarch_image_check_entry(const struct axarch_image *image, uint64_t gpa, uint64_t entry,
+			     struct ax_error *err);
 /* AX_ERROR_BOOT_IMAGE with "kernel 'name': " in front. */
 int axarch_image_error(const struct axarch_image *image, struct ax_error *err, const char *fmt, ...)
 	AX_PRINTF(3, 4);

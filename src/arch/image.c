@@ -9,6 +9,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+int axarch_image_check_entry(const struct axarch_image *image, uint64_t gpa, uint64_t entry,
+			     struct ax_error *err)
+{
+	if (entry >= gpa && entry - gpa < image->size_bytes)
+		return 0;
+	return axarch_image_error(image, err, "entry 0x%llx is outside the image at 0x%llx..0x%llx",
+				  (unsigned long long)entry, (unsigned long long)gpa,
+				  (unsigned long long)(gpa + image->size_bytes - 1));
+}
+
 int axarch_image_error(const struct axarch_image *image, struct ax_error *err, const char *fmt, ...)
 {
 	char text[400];

@@ -1,11 +1,20 @@
 /*
- * Steps that the planners of the architectures have in common: is the size asked for possible, and
- * adding ranges to the layout and the list of RAM,
- * and refusing what only other architectures have.
+ * Steps that the planners of the architectures have in common: is the size asked for possible,
+ * adding ranges to the layout and the list of RAM, keeping to the host's address bits, and refusing
+ * what only other architectures have.
  */
 #include "boot.h"
 
 #include <errno.h>
+
+int axarch_check_cpus(uint32_t count, uint32_t max, struct ax_error *err)
+{
+	if (count >= 1 && count <= max)
+		return 0;
+	ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+		     "%u CPUs are asked for, 1 to %u are possible", count, max);
+	return ax_error_hint(err, "choose 1 to %u CPUs", max);
+}
 
 int axarch_check_memory(uint64_t bytes, uint64_t min, uint64_t max, struct ax_error *err)
 {
@@ -50,6 +59,44 @@ int axarch_plan_add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_by
 	return axarch_plan_add(plan, "ram", AXAS_LAYOUT_MEMORY, gpa, size_bytes, err);
 }
 
+int axarch_plan_add_slots(struct axarch_plan *plan, uint32_t count, uint32_t gsi,
+			  struct ax_error *err)
+{
+	plan->device_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		plan->device_gsi[i] = gsi + i;
+	return axarch_plan_add(plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE, plan->device_gpa,
+			       count * plan->device_stride, err);
+}
+
+int axarch_plan_narrow(struct axarch_plan *plan, unsigned bits, const char *whose, const char *kind,
+		       struct ax_error *err)
+{
+	const uint64_t limit = bits && bits < 64 ? 1ULL << bits : UINT64_MAX;
+	uint64_t total = 0, end = 0;
+	char have[24], most[24];
+
+	if (limit >= plan->gpa_limit)
+		return 0;
+	for (size_t i = 0; i < plan->memory_count; i++) {
+		total += plan->memory[i].size_bytes;
+		end = plan->memory[i].gpa + plan->memory[i].size_bytes;
+	}
+	if (end > limit) {
+		/* What is no RAM below the end stays none. */
+		ax_format_size(total, have, sizeof(have));
+		ax_format_size(limit - (end - total), most, sizeof(most));
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "guest memory of %s ends at 0x%llx, this host's %s %u %s, which end "
+			     "at 0x%llx",
+			     have, (unsigned long long)end, whose, bits, kind,
+			     (unsigned long long)limit);
+		return ax_error_hint(err, "choose a memory size up to %s", most);
+	}
+	plan->gpa_limit = limit;
+	return 0;
+}
+
 bool axarch_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes)
 {
 	for (size_t i = 0; i < plan->memory_count; i++) {
@@ -88,4 +135,13 @@ int axarch_refuse_dtb(const struct axarch_boot *boot, const char *arch, struct a
 		     "dtb '%s': a machine of %s is not described by a device tree", boot->dtb_name,
 		     arch);
 	return ax_error_hint(err, "leave --dtb out");
+}
+
+int axarch_refuse_initrd(const struct axarch_boot *boot, struct ax_error *err)
+{
+	if (boot->initrd_fd < 0)
+		return 0;
+	return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			    "a flat image takes no initrd ('%s')",
+			    boot->initrd_name ? boot->initrd_name : "unnamed");
 }

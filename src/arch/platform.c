@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAX_DEVICES 8
+#define MAX_DEVICES   8
+#define PVPANIC_PANIC 0x1u /* the event that there is */
 
 int axarch_platform_attach(const struct axarch_platform *platform, axarch_device_fn *const *list,
 			   size_t count, struct ax_error *err)
@@ -65,6 +66,28 @@ int axarch_create_hypercall(const struct axarch_platform *platform, uint64_t gpa
 
 	return axdev_create("hypercall-doorbell", "hypercall", &config, sizeof(config),
 			    platform->services, ret_dev, err);
+}
+
+int axarch_create_pvpanic(const struct axarch_platform *platform, uint64_t gpa,
+			  struct axdev **ret_dev, struct ax_error *err)
+{
+	/* Linux reads which events there are before it writes one. */
+	const struct axdev_power_rule rule = {
+		.space = AXDEV_MMIO,
+		.addr = gpa,
+		.mask = PVPANIC_PANIC,
+		.value = PVPANIC_PANIC,
+		.event = AXDEV_POWER_PANIC,
+	};
+	const struct axdev_power_config config = {
+		.rules = &rule,
+		.rule_count = 1,
+		.on_event = platform->on_power,
+		.ctx = platform->ctx,
+	};
+
+	return axdev_create("power", "pvpanic", &config, sizeof(config), platform->services,
+			    ret_dev, err);
 }
 
 /* ---- diagnostic codes ------------------------------------------------------------------------ */

@@ -21,6 +21,9 @@ int axarch_create_serial(const struct axarch_platform *platform, enum axdev_spac
 /* The doorbell "hypercall" that calls platform->on_hypercall. */
 int axarch_create_hypercall(const struct axarch_platform *platform, uint64_t gpa,
 			    struct axdev **ret_dev, struct ax_error *err);
+/* "pvpanic", by which a guest says that it panics, as "qemu,pvpanic-mmio" has it. */
+int axarch_create_pvpanic(const struct axarch_platform *platform, uint64_t gpa,
+			  struct axdev **ret_dev, struct ax_error *err);
 /* The register "mark" of diagnostic codes, `size` bytes: each goes to platform->on_mark, a read
  * gives the last. */
 int axarch_create_mark(const struct axarch_platform *platform, enum axdev_space space,

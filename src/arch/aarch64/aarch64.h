@@ -87,10 +87,10 @@ int a64_load(struct axas *memory, const struct a64_boot_info *info, struct a64_s
 
 /* ---- the device tree (tree.c) ---------------------------------------------------------------- */
 
-/* To A64_DTB_GPA: the machine's own, or the given one with memory, cpus and chosen replaced.
- * cmdline NULL: a flat image, which has none. */
-int a64_write_tree(struct axas *memory, const struct a64_boot_info *info, const char *cmdline,
-		   uint64_t initrd_gpa, uint64_t initrd_bytes, struct ax_error *err);
+struct axfdt;
+/* For axarch_tree_load: info is a struct a64_boot_info. */
+void a64_put_nodes(struct axfdt *fdt, const void *info);
+void a64_put_edge(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi);
 
 /* ---- calls and faults (psci.c, syndrome.c) --------------------------------------------------- */
 

@@ -7,12 +7,6 @@
 
 #include <errno.h>
 
-/* The most RAM there is room for below a limit of at least 2 GiB. */
-static uint64_t max_memory(uint64_t gpa_limit)
-{
-	return gpa_limit - A64_RAM_GPA;
-}
-
 uint64_t a64_mpidr(uint32_t index)
 {
 	/* Aff0 has 16 CPUs because a GICv3 SGI reaches 16 of one cluster. */
@@ -22,12 +16,10 @@ uint64_t a64_mpidr(uint32_t index)
 
 static int check_cpus(const struct axarch_vm_config *config, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > A64_MAX_VCPUS) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "%u CPUs are asked for, 1 to %u are possible", config->vcpu_count,
-			     A64_MAX_VCPUS);
-		return ax_error_hint(err, "choose 1 to %u CPUs", A64_MAX_VCPUS);
-	}
+	int rc = axarch_check_cpus(config->vcpu_count, A64_MAX_VCPUS, err);
+
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; config->hardware_ids && i < config->vcpu_count; i++) {
 		if (config->hardware_ids[i] == a64_mpidr(i))
 			continue;
@@ -72,15 +64,6 @@ static int add_gic(struct axarch_plan *plan, const struct axarch_vm_config *conf
 	return rc;
 }
 
-static int add_slots(struct axarch_plan *plan, struct ax_error *err)
-{
-	plan->device_count = A64_VIRTIO_SLOTS;
-	for (uint32_t i = 0; i < A64_VIRTIO_SLOTS; i++)
-		plan->device_gsi[i] = A64_VIRTIO_GSI + i;
-	return axarch_plan_add(plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE, plan->device_gpa,
-			       plan->device_count * plan->device_stride, err);
-}
-
 /* Stage 2 needs fewer levels the smaller the limit. */
 static uint64_t limit_for(uint64_t end)
 {
@@ -121,7 +104,7 @@ int a64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
 		rc = add_gic(&plan, config, err);
 	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
-		rc = add_slots(&plan, err);
+		rc = axarch_plan_add_slots(&plan, A64_VIRTIO_SLOTS, A64_VIRTIO_GSI, err);
 	if (rc < 0)
 		return rc;
 	*ret_plan = plan;
@@ -130,26 +113,6 @@ int a64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 
 int a64_plan_narrow(struct axarch_plan *plan, unsigned ipa_bits, struct ax_error *err)
 {
-	const unsigned bits = ipa_bits ? ipa_bits : A64_MIN_IPA_BITS;
-	const uint64_t limit = bits < 64 ? 1ULL << bits : UINT64_MAX;
-	uint64_t end = 0, total = 0;
-	char have[24], most[24];
-
-	if (limit >= plan->gpa_limit)
-		return 0;
-	for (size_t i = 0; i < plan->memory_count; i++) {
-		total += plan->memory[i].size_bytes;
-		end = plan->memory[i].gpa + plan->memory[i].size_bytes;
-	}
-	if (end > limit) {
-		ax_format_size(total, have, sizeof(have));
-		ax_format_size(max_memory(limit), most, sizeof(most));
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "guest memory of %s ends at 0x%llx, this host's KVM gives guests %u "
-			     "address bits, which end at 0x%llx",
-			     have, (unsigned long long)end, bits, (unsigned long long)limit);
-		return ax_error_hint(err, "choose a memory size up to %s", most);
-	}
-	plan->gpa_limit = limit;
-	return 0;
+	return axarch_plan_narrow(plan, ipa_bits ? ipa_bits : A64_MIN_IPA_BITS, "KVM gives guests",
+				  "address bits", err);
 }

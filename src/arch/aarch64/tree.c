@@ -1,31 +1,21 @@
 /*
- * The device tree of an aarch64 machine: CPUs, PSCI, interrupt controller, timer, and the devices
- * at their addresses; or a given tree with memory, cpus and chosen replaced. The blob itself is
- * axvm/fdt.h's. Bindings: Linux' Documentation/devicetree/bindings.
+ * What only an aarch64 machine has in its device tree: CPUs, PSCI, interrupt controller, timer, a
+ * PL011 and a PL031. The rest is ../tree.c's. Bindings: Linux' Documentation/devicetree/bindings.
  */
 #include "aarch64.h"
+#include "../tree.h"
 
-#include <axvm/fdt.h>
-
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { PHANDLE_GIC = 1, PHANDLE_CLOCK = 2 };
 enum { INTERRUPT_SPI = 0, INTERRUPT_PPI = 1 };
 enum { TRIGGER_EDGE_RISING = 1, TRIGGER_LEVEL_HIGH = 4 };
 
-#define CLOCK_HZ      24000000u /* of the PrimeCells */
-#define UART_CLOCK_HZ 1843200u  /* of the 16550 */
+#define CLOCK_HZ 24000000u /* of the PrimeCells */
 
 static bool has_lines(const struct a64_boot_info *info)
 {
 	return info->config->irq_mode != AXARCH_IRQ_NONE;
-}
-
-static void put_reg(struct axfdt *fdt, const char *path, uint64_t gpa, uint64_t size_bytes)
-{
-	axfdt_set_u64s(fdt, path, "reg", (const uint64_t[]){gpa, size_bytes}, 2);
 }
 
 static void put_spi(struct axfdt *fdt, const struct a64_boot_info *info, const char *path,
@@ -34,6 +24,11 @@ static void put_spi(struct axfdt *fdt, const struct a64_boot_info *info, const c
 	if (has_lines(info))
 		axfdt_set_cells(fdt, path, "interrupts",
 				(const uint32_t[]){INTERRUPT_SPI, gsi, trigger}, 3);
+}
+
+void a64_put_edge(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi)
+{
+	put_spi(fdt, info, path, gsi, TRIGGER_EDGE_RISING);
 }
 
 /* GICv2 has the CPUs that a private interrupt goes to in bits 15:8; GICv3 has nothing there. */
@@ -119,146 +114,43 @@ static void put_clock(struct axfdt *fdt)
 	axfdt_set_u32(fdt, "/apb-pclk", "phandle", PHANDLE_CLOCK);
 }
 
-static const char *serial_path(const struct a64_boot_info *info, char buf[40])
-{
-	snprintf(buf, 40, "/serial@%llx", A64_UART_GPA);
-	return info->machine->has_serial ? buf : NULL;
-}
-
 static void put_serial(struct axfdt *fdt, const struct a64_boot_info *info)
 {
-	char buf[40];
-	const char *path = serial_path(info, buf);
+	char path[AXARCH_TREE_PATH_MAX];
 
-	if (!path)
-		return;
-	put_reg(fdt, path, A64_UART_GPA, 0x1000);
 	if (info->config->uart == AXARCH_UART_16550) {
-		axfdt_set_string(fdt, path, "compatible", "ns16550a");
-		axfdt_set_u32(fdt, path, "clock-frequency", UART_CLOCK_HZ);
-		put_spi(fdt, info, path, A64_UART_GSI, TRIGGER_EDGE_RISING);
+		axarch_tree_put_16550(fdt, path, A64_UART_GPA);
+		a64_put_edge(fdt, info, path, A64_UART_GSI);
 		return;
 	}
-	axfdt_set_strings(fdt, path, "compatible", "arm,pl011\0arm,primecell\0");
+	axarch_tree_put_device(fdt, path, "serial", "arm,pl011\0arm,primecell\0", A64_UART_GPA,
+			       0x1000);
 	axfdt_set_cells(fdt, path, "clocks", (const uint32_t[]){PHANDLE_CLOCK, PHANDLE_CLOCK}, 2);
 	axfdt_set_strings(fdt, path, "clock-names", "uartclk\0apb_pclk\0");
 	put_spi(fdt, info, path, A64_UART_GSI, TRIGGER_LEVEL_HIGH);
 }
 
-static void put_platform(struct axfdt *fdt, const struct a64_boot_info *info)
+static void put_rtc(struct axfdt *fdt, const struct a64_boot_info *info)
 {
-	char path[40];
+	char path[AXARCH_TREE_PATH_MAX];
 
-	put_clock(fdt);
-	put_serial(fdt, info);
-
-	snprintf(path, sizeof(path), "/rtc@%llx", A64_RTC_GPA);
-	axfdt_set_strings(fdt, path, "compatible", "arm,pl031\0arm,primecell\0");
-	put_reg(fdt, path, A64_RTC_GPA, 0x1000);
+	axarch_tree_put_device(fdt, path, "rtc", "arm,pl031\0arm,primecell\0", A64_RTC_GPA, 0x1000);
 	axfdt_set_u32(fdt, path, "clocks", PHANDLE_CLOCK);
 	axfdt_set_string(fdt, path, "clock-names", "apb_pclk");
 	put_spi(fdt, info, path, A64_RTC_GSI, TRIGGER_LEVEL_HIGH);
-
-	snprintf(path, sizeof(path), "/pvpanic@%llx", A64_PVPANIC_GPA);
-	axfdt_set_string(fdt, path, "compatible", "qemu,pvpanic-mmio");
-	put_reg(fdt, path, A64_PVPANIC_GPA, 2);
 }
 
-static void put_virtio(struct axfdt *fdt, const struct a64_boot_info *info)
+void a64_put_nodes(struct axfdt *fdt, const void *ctx)
 {
-	const struct axarch_machine *machine = info->machine;
-	char path[40];
+	const struct a64_boot_info *info = ctx;
 
-	/* AUTO means the tables. */
-	if (machine->announce && !(machine->announce & AXARCH_ANNOUNCE_TABLES))
-		return;
-	for (size_t i = 0; i < machine->device_count; i++) {
-		const struct axarch_device *device = &machine->devices[i];
-
-		if (device->kind != AXARCH_DEVICE_VIRTIO_MMIO)
-			continue;
-		snprintf(path, sizeof(path), "/virtio_mmio@%llx", (unsigned long long)device->gpa);
-		axfdt_set_string(fdt, path, "compatible", "virtio,mmio");
-		put_reg(fdt, path, device->gpa, device->size_bytes);
-		put_spi(fdt, info, path, device->gsi, TRIGGER_EDGE_RISING);
-		axfdt_set_empty(fdt, path, "dma-coherent");
-	}
-}
-
-/* ---- the whole ------------------------------------------------------------------------------- */
-
-static int make_tree(const struct a64_boot_info *info, struct axfdt **ret_fdt, struct ax_error *err)
-{
-	struct axfdt *fdt = NULL;
-	int rc = axfdt_create(&fdt, err);
-
-	if (rc < 0)
-		return rc;
-	axfdt_set_string(fdt, "/", "compatible", "linux,dummy-virt");
-	axfdt_set_string(fdt, "/", "model", "AxVM");
-	axfdt_set_u32(fdt, "/", "#address-cells", 2);
-	axfdt_set_u32(fdt, "/", "#size-cells", 2);
 	put_cpus(fdt, info);
 	if (has_lines(info)) {
 		put_gic(fdt, info);
 		put_private_interrupts(fdt, info);
 	}
-	put_platform(fdt, info);
-	put_virtio(fdt, info);
-	*ret_fdt = fdt;
-	return 0;
-}
-
-static int given_tree(const struct a64_boot_info *info, struct axfdt **ret_fdt,
-		      struct ax_error *err)
-{
-	uint64_t ids[A64_MAX_VCPUS];
-	int rc = axfdt_load(info->boot->dtb_fd, info->boot->dtb_name, ret_fdt, err);
-
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = 0; i < info->config->vcpu_count; i++)
-		ids[i] = a64_mpidr(i);
-	axfdt_keep_cpus(*ret_fdt, ids, info->config->vcpu_count);
-	return 0;
-}
-
-static void put_memory_and_chosen(struct axfdt *fdt, const struct a64_boot_info *info,
-				  const char *cmdline, uint64_t initrd_gpa, uint64_t initrd_bytes)
-{
-	const bool given = info->boot->dtb_name != NULL;
-	const size_t kaslr = sizeof(uint64_t);
-	const bool seeded = info->seed && info->seed_bytes > kaslr;
-	struct axfdt_range memory[AXARCH_MAX_MEMORY_RANGES];
-	char buf[40];
-
-	for (size_t i = 0; i < info->plan->memory_count; i++)
-		memory[i] = (struct axfdt_range){info->plan->memory[i].gpa,
-						 info->plan->memory[i].size_bytes};
-	axfdt_set_memory(fdt, memory, info->plan->memory_count);
-	const struct axfdt_chosen chosen = {
-		.cmdline = cmdline,
-		.initrd = {initrd_gpa, initrd_bytes},
-		.seed = seeded ? info->seed + kaslr : NULL,
-		.seed_bytes = seeded ? info->seed_bytes - kaslr : 0,
-		/* A given tree knows its console itself. */
-		.stdout_path = given ? NULL : serial_path(info, buf),
-	};
-	axfdt_set_chosen(fdt, &chosen);
-	if (seeded)
-		axfdt_set_bytes(fdt, "/chosen", "kaslr-seed", info->seed, kaslr);
-}
-
-int a64_write_tree(struct axas *memory, const struct a64_boot_info *info, const char *cmdline,
-		   uint64_t initrd_gpa, uint64_t initrd_bytes, struct ax_error *err)
-{
-	struct axfdt *fdt = NULL;
-	int rc = info->boot->dtb_name ? given_tree(info, &fdt, err) : make_tree(info, &fdt, err);
-
-	if (rc < 0)
-		return rc;
-	put_memory_and_chosen(fdt, info, cmdline, initrd_gpa, initrd_bytes);
-	rc = axfdt_write(fdt, memory, A64_DTB_GPA, A64_DTB_SIZE, err);
-	axfdt_destroy(fdt);
-	return rc;
+	put_clock(fdt);
+	if (info->machine->has_serial)
+		put_serial(fdt, info);
+	put_rtc(fdt, info);
 }

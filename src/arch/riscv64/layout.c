@@ -7,12 +7,6 @@
 
 #include <errno.h>
 
-/* The most RAM there is room for below a limit of at least 4 GiB. */
-static uint64_t max_memory(uint64_t gpa_limit)
-{
-	return gpa_limit - RV64_RAM_GPA;
-}
-
 uint32_t rv64_hart_id(const struct axarch_vm_config *config, uint32_t index)
 {
 	return config->hardware_ids ? config->hardware_ids[index] : index;
@@ -22,12 +16,10 @@ static int check_harts(const struct axarch_vm_config *config, struct ax_error *e
 {
 	uint64_t seen[(RV64_MAX_HART_ID + 64) / 64] = {0};
 
-	if (config->vcpu_count < 1 || config->vcpu_count > RV64_MAX_VCPUS) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "%u CPUs are asked for, 1 to %u are possible", config->vcpu_count,
-			     RV64_MAX_VCPUS);
-		return ax_error_hint(err, "choose 1 to %u CPUs", RV64_MAX_VCPUS);
-	}
+	int rc = axarch_check_cpus(config->vcpu_count, RV64_MAX_VCPUS, err);
+
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; i < config->vcpu_count; i++) {
 		const uint32_t id = rv64_hart_id(config, i);
 
@@ -63,15 +55,6 @@ static int add_irqchips(struct axarch_plan *plan, const struct axarch_vm_config 
 	return rc;
 }
 
-static int add_slots(struct axarch_plan *plan, struct ax_error *err)
-{
-	plan->device_count = RV64_VIRTIO_SLOTS;
-	for (uint32_t i = 0; i < RV64_VIRTIO_SLOTS; i++)
-		plan->device_gsi[i] = RV64_VIRTIO_GSI + i;
-	return axarch_plan_add(plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE, plan->device_gpa,
-			       plan->device_count * plan->device_stride, err);
-}
-
 int rv64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
 	      struct ax_error *err)
 {
@@ -94,7 +77,7 @@ int rv64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_pla
 		rc = check_harts(config, err);
 	if (rc == 0)
 		rc = axarch_check_memory(config->memory_bytes, RV64_MIN_MEMORY,
-					 max_memory(plan.gpa_limit), err);
+					 plan.gpa_limit - RV64_RAM_GPA, err);
 	if (rc == 0)
 		rc = axarch_plan_add_ram(&plan, RV64_RAM_GPA, config->memory_bytes, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
@@ -103,7 +86,7 @@ int rv64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_pla
 	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
 		rc = add_irqchips(&plan, config, err);
 	if (rc == 0 && config->irq_mode != AXARCH_IRQ_NONE)
-		rc = add_slots(&plan, err);
+		rc = axarch_plan_add_slots(&plan, RV64_VIRTIO_SLOTS, RV64_VIRTIO_GSI, err);
 	if (rc < 0)
 		return rc;
 	*ret_plan = plan;
@@ -112,22 +95,6 @@ int rv64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_pla
 
 int rv64_plan_narrow(struct axarch_plan *plan, unsigned gpa_bits, struct ax_error *err)
 {
-	const unsigned bits = gpa_bits ? gpa_bits : RV64_MIN_GPA_BITS;
-	const uint64_t limit = bits < 64 ? 1ULL << bits : UINT64_MAX;
-	const uint64_t total = plan->memory[0].size_bytes, end = plan->memory[0].gpa + total;
-	char have[24], most[24];
-
-	if (limit >= plan->gpa_limit)
-		return 0;
-	if (end > limit) {
-		ax_format_size(total, have, sizeof(have));
-		ax_format_size(max_memory(limit), most, sizeof(most));
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "guest memory of %s ends at 0x%llx, this host's KVM gives guests %u "
-			     "address bits, which end at 0x%llx",
-			     have, (unsigned long long)end, bits, (unsigned long long)limit);
-		return ax_error_hint(err, "choose a memory size up to %s", most);
-	}
-	plan->gpa_limit = limit;
-	return 0;
+	return axarch_plan_narrow(plan, gpa_bits ? gpa_bits : RV64_MIN_GPA_BITS, "KVM gives guests",
+				  "address bits", err);
 }

@@ -7,8 +7,6 @@
 #include "kvm_riscv64.h"
 #include "../platform.h"
 
-#define PVPANIC_PANIC 0x1u
-
 static int serial_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			 struct ax_error *err)
 {
@@ -28,25 +26,10 @@ static int mark_create(const struct axarch_platform *platform, struct axdev **re
 	return axarch_create_mark(platform, AXDEV_MMIO, RV64_MARK_GPA, 4, ret_dev, err);
 }
 
-/* Linux reads which events there are before it writes one. */
 static int pvpanic_create(const struct axarch_platform *platform, struct axdev **ret_dev,
 			  struct ax_error *err)
 {
-	static const struct axdev_power_rule rule = {
-		.space = AXDEV_MMIO,
-		.addr = RV64_PVPANIC_GPA,
-		.mask = PVPANIC_PANIC,
-		.value = PVPANIC_PANIC,
-		.event = AXDEV_POWER_PANIC,
-	};
-	const struct axdev_power_config config = {
-		.rules = &rule,
-		.rule_count = 1,
-		.on_event = platform->on_power,
-		.ctx = platform->ctx,
-	};
-	return axdev_create("power", "pvpanic", &config, sizeof(config), platform->services,
-			    ret_dev, err);
+	return axarch_create_pvpanic(platform, RV64_PVPANIC_GPA, ret_dev, err);
 }
 
 /* The PLIC belongs to the VM, the device on the bus is its registers only. */

@@ -102,10 +102,9 @@ int rv64_load(struct axas *memory, const struct rv64_boot_info *info, struct rv6
 /* ---- the device tree (tree.c, tree_cpus.c) --------------------------------------------------- */
 
 struct axfdt;
-/* To rv64_dtb_gpa: the machine's own, or the given one with memory, cpus and chosen replaced.
- * cmdline NULL: a flat image, which has none. */
-int rv64_write_tree(struct axas *memory, const struct rv64_boot_info *info, const char *cmdline,
-		    uint64_t initrd_gpa, uint64_t initrd_bytes, struct ax_error *err);
+/* For axarch_tree_load: info is a struct rv64_boot_info. */
+void rv64_put_nodes(struct axfdt *fdt, const void *info);
+void rv64_put_edge(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi);
 /* CPUs, and the interrupt controllers that their interrupts come from. */
 void rv64_tree_cpus(struct axfdt *fdt, const struct rv64_boot_info *info);
 void rv64_tree_irqchip(struct axfdt *fdt, const struct rv64_boot_info *info);

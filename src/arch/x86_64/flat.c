@@ -60,12 +60,9 @@ static int load_image(struct axas *memory, const struct x86_boot_info *info, uin
 					  (unsigned long long)image->size_bytes,
 					  (unsigned long long)gpa,
 					  (unsigned long long)x86_plan_low_ram_end(info->plan));
-	if (entry < gpa || entry - gpa >= image->size_bytes)
-		return axarch_image_error(image, err,
-					  "entry 0x%llx is outside the image at 0x%llx..0x%llx",
-					  (unsigned long long)entry, (unsigned long long)gpa,
-					  (unsigned long long)(gpa + image->size_bytes - 1));
-	rc = check_free(image, info, gpa, err);
+	rc = axarch_image_check_entry(image, gpa, entry, err);
+	if (rc == 0)
+		rc = check_free(image, info, gpa, err);
 	if (rc < 0)
 		return rc;
 	return axas_load_fd(memory, gpa, image->fd, 0, image->size_bytes, err);
@@ -80,10 +77,9 @@ static int check_request(const struct axarch_boot *boot, uint64_t entry, struct 
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 				    "a flat image of %u bits, expected 16, 32 or 64",
 				    boot->flat_bits);
-	if (boot->initrd_fd >= 0)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				    "a flat image takes no initrd ('%s')",
-				    boot->initrd_name ? boot->initrd_name : "unnamed");
+	int rc = axarch_refuse_initrd(boot, err);
+	if (rc < 0)
+		return rc;
 	if (entry >= limit)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 				    "entry 0x%llx of a %u-bit flat image, expected less than "

@@ -20,12 +20,6 @@ static const uint32_t virtio_lines[] = {
 	5, 6, 7, 10, 11, 12, 14, 15, 3, 16, 17, 18, 19, 20, 21, 22, 23,
 };
 
-/* The most RAM there is room for below a limit of more than 4 GiB. */
-static uint64_t max_memory(uint64_t gpa_limit)
-{
-	return gpa_limit - FOUR_GIB + X86_HOLE_GPA;
-}
-
 int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan,
 	     struct ax_error *err)
 {
@@ -51,8 +45,8 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 	rc = x86_apic_ids(config, apic_ids, err); /* for its checks of count, ids and topology */
 	if (rc < 0)
 		return rc;
-	rc = axarch_check_memory(config->memory_bytes, X86_MIN_MEMORY, max_memory(X86_GPA_LIMIT),
-				 err);
+	rc = axarch_check_memory(config->memory_bytes, X86_MIN_MEMORY,
+				 X86_GPA_LIMIT - FOUR_GIB + X86_HOLE_GPA, err);
 	if (rc < 0)
 		return rc;
 
@@ -88,27 +82,7 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 
 int x86_plan_narrow(struct axarch_plan *plan, unsigned phys_bits, struct ax_error *err)
 {
-	const uint64_t limit = phys_bits && phys_bits < 64 ? 1ULL << phys_bits : UINT64_MAX;
-	uint64_t total = 0, end = 0;
-	char have[24], most[24];
-
-	if (limit >= plan->gpa_limit)
-		return 0;
-	for (size_t i = 0; i < plan->memory_count; i++) {
-		total += plan->memory[i].size_bytes;
-		end = plan->memory[i].gpa + plan->memory[i].size_bytes;
-	}
-	if (end > limit) {
-		ax_format_size(total, have, sizeof(have));
-		ax_format_size(max_memory(limit), most, sizeof(most));
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "guest memory of %s ends at 0x%llx, this host's CPUs have %u physical "
-			     "address bits, which end at 0x%llx",
-			     have, (unsigned long long)end, phys_bits, (unsigned long long)limit);
-		return ax_error_hint(err, "choose a memory size up to %s", most);
-	}
-	plan->gpa_limit = limit;
-	return 0;
+	return axarch_plan_narrow(plan, phys_bits, "CPUs have", "physical address bits", err);
 }
 
 uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan)
