@@ -33,26 +33,26 @@ static void flat(void **state)
 
 	machine_init(&m);
 	machine_map(&m);
-	m.boot.protocol = AXARCH_BOOT_FLAT;
-	machine_kernel(&m, code, sizeof(code));
+	m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+	rig_kernel(&m.rig, code, sizeof(code));
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		m.boot.load_gpa = rows[i].gpa;
-		m.boot.entry = rows[i].entry;
+		m.rig.boot.load_gpa = rows[i].gpa;
+		m.rig.boot.entry = rows[i].entry;
 		assert_refused(&m, rows[i].kind, rows[i].text);
 	}
-	m.boot.load_gpa = BASE + 0x1000;
-	m.boot.entry = BASE + 0x1008;
+	m.rig.boot.load_gpa = BASE + 0x1000;
+	m.rig.boot.entry = BASE + 0x1008;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, BASE + 0x1008);
 	assert_int_equal(start.x0, A64_DTB_GPA);
-	assert_int_equal(axas_read_u32(m.memory, BASE + 0x1000, &word), 0);
+	assert_int_equal(axas_read_u32(m.rig.memory, BASE + 0x1000, &word), 0);
 	assert_int_equal(word, code[0]);
-	m.boot.entry = 0;
+	m.rig.boot.entry = 0;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, BASE + 0x1000);
-	machine_initrd(&m, 4096);
+	rig_initrd(&m.rig, 4096);
 	assert_refused(&m, AX_ERROR_CONFIGURATION, "takes no initrd");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Code that is in memory already. */
@@ -64,11 +64,11 @@ static void no_kernel(void **state)
 
 	machine_init(&m);
 	machine_map(&m);
-	m.boot.load_gpa = BASE;
-	m.config.irq_mode = AXARCH_IRQ_NONE;
+	m.rig.boot.load_gpa = BASE;
+	m.rig.config.irq_mode = AXARCH_IRQ_NONE;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, BASE);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Kernels of a distribution, where tools/guest/fetch-kernels has put them into the cache. */
@@ -93,12 +93,12 @@ static void cached_kernels(void **state)
 			continue;
 		machine_init(&m);
 		machine_map(&m);
-		m.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
-		m.boot.kernel_name = path;
+		m.rig.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
+		m.rig.boot.kernel_name = path;
 		if (machine_load(&m, &start) < 0)
-			fail_msg("%s", m.err.message);
+			fail_msg("%s", m.rig.err.message);
 		print_message("%s: entry 0x%llx\n", path, (unsigned long long)start.pc);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 		found++;
 	}
 	if (dir)

@@ -28,14 +28,14 @@ static void where_it_goes(void **state)
 		machine_map(&m);
 		machine_image(&m, rows[i].text_offset, rows[i].image_size, rows[i].flags);
 		if (machine_load(&m, &start) < 0)
-			fail_msg("%s", m.err.message);
+			fail_msg("%s", m.rig.err.message);
 		assert_int_equal(start.pc, rows[i].entry);
 		assert_int_equal(start.x0, A64_DTB_GPA);
-		assert_int_equal(axas_read(m.memory, start.pc, bytes, sizeof(bytes)), 0);
+		assert_int_equal(axas_read(m.rig.memory, start.pc, bytes, sizeof(bytes)), 0);
 		assert_memory_equal(bytes, "MZ", 2);
 		assert_memory_equal(bytes + 0x38, "ARM\x64", 4);
 		assert_int_equal(bytes[IMAGE_BYTES - 1], 0xa5);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -64,7 +64,7 @@ static void malformed(void **state)
 		machine_image(&m, rows[i].text_offset, rows[i].image_size, rows[i].flags);
 		assert_refused(&m, AX_ERROR_BOOT_IMAGE, rows[i].text);
 	}
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void no_image_at_all(void **state)
@@ -88,19 +88,19 @@ static void no_image_at_all(void **state)
 	machine_init(&m);
 	machine_map(&m);
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		machine_kernel(&m, rows[i].bytes, rows[i].len);
+		rig_kernel(&m.rig, rows[i].bytes, rows[i].len);
 		assert_refused(&m, AX_ERROR_BOOT_IMAGE, rows[i].text);
 	}
 	memcpy(riscv + 0x38, "RSC\x05", 4);
-	machine_kernel(&m, riscv, sizeof(riscv));
+	rig_kernel(&m.rig, riscv, sizeof(riscv));
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "a riscv kernel Image");
 	/* The magic in a file that ends before the header does. */
-	machine_kernel(&m, riscv, 0x3b);
+	rig_kernel(&m.rig, riscv, 0x3b);
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "an arm64 Image");
 	machine_image(&m, 0, 0x20000, 0);
-	m.boot.protocol = AXARCH_BOOT_PVH;
+	m.rig.boot.protocol = AXARCH_BOOT_PVH;
 	assert_refused(&m, AX_ERROR_CONFIGURATION, "linux64 or flat");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Kernels with an EFI stub say in their PE sections where the file ends. */
@@ -131,16 +131,16 @@ static void cut_short(void **state)
 		memcpy(image + 0x3c, &rows[i].at, 4);
 		memcpy(image + SECTION + 16, &rows[i].size, 4);
 		memcpy(image + SECTION + 20, &rows[i].offset, 4);
-		machine_kernel(&m, image, sizeof(image));
+		rig_kernel(&m.rig, image, sizeof(image));
 		if (!rows[i].fits)
 			assert_refused(&m, AX_ERROR_BOOT_IMAGE, "is cut short");
 		else if (machine_load(&m, &start) < 0)
-			fail_msg("%s", m.err.message);
+			fail_msg("%s", m.rig.err.message);
 	}
 	/* The magic is there, the header is not all there. */
-	machine_kernel(&m, image, 0x3c);
+	rig_kernel(&m.rig, image, 0x3c);
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "the Image header takes 64 bytes");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void initrd_goes_to_the_top(void **state)
@@ -152,21 +152,21 @@ static void initrd_goes_to_the_top(void **state)
 	machine_init(&m);
 	machine_map(&m);
 	machine_image(&m, 0, 0x20000, FLAGS_ANYWHERE);
-	machine_initrd(&m, 5 * AX_MIB + 1);
+	rig_initrd(&m.rig, 5 * AX_MIB + 1);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	const uint64_t gpa = A64_RAM_GPA + 507 * AX_MIB - 4096;
 	struct axfdt *fdt = machine_tree(&m);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-start", 0), gpa);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-end", 0), gpa + 5 * AX_MIB + 1);
 	char magic[6];
-	assert_int_equal(axas_read(m.memory, gpa, magic, sizeof(magic)), 0);
+	assert_int_equal(axas_read(m.rig.memory, gpa, magic, sizeof(magic)), 0);
 	assert_memory_equal(magic, "070701", 6);
 	axfdt_destroy(fdt);
 
-	machine_initrd(&m, 511 * AX_MIB);
+	rig_initrd(&m.rig, 511 * AX_MIB);
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "raise --memory");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* booting.rst: in the 32 GiB window of the kernel. The map is not backed, so only planned. */
@@ -177,17 +177,17 @@ static void initrd_stays_near_the_kernel(void **state)
 	(void)state;
 
 	machine_init(&m);
-	m.config.memory_bytes = 40 * AX_GIB;
+	m.rig.config.memory_bytes = 40 * AX_GIB;
 	machine_map(&m);
 	machine_image(&m, 0, 0x20000, FLAGS_ANYWHERE);
-	machine_initrd(&m, AX_MIB);
+	rig_initrd(&m.rig, AX_MIB);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	struct axfdt *fdt = machine_tree(&m);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-end", 0),
 			 A64_RAM_GPA + 32 * AX_GIB);
 	axfdt_destroy(fdt);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void command_line(void **state)
@@ -201,14 +201,14 @@ static void command_line(void **state)
 	machine_map(&m);
 	machine_image(&m, 0, 0x20000, FLAGS_ANYWHERE);
 	memset(line, 'a', 2048);
-	m.boot.cmdline = line;
+	m.rig.boot.cmdline = line;
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "at most 2047");
 	line[2047] = '\0';
 	assert_int_equal(machine_load(&m, &start), 0);
 
 	/* Announced as x86 does it, and not in the tree. */
-	m.boot.cmdline = "panic=-1";
-	m.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
+	m.rig.boot.cmdline = "panic=-1";
+	m.rig.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
 	ax_log_set_level(AX_LOG_ERROR);
 	assert_int_equal(machine_load(&m, &start), 0);
 	struct axfdt *fdt = machine_tree(&m);
@@ -217,7 +217,7 @@ static void command_line(void **state)
 		    "virtio_mmio.device=4K@0xa001000:17");
 	assert_false(axfdt_has(fdt, "/virtio_mmio@a000000"));
 	axfdt_destroy(fdt);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 int main(void)

@@ -30,19 +30,19 @@ static void where_it_goes(void **state)
 		struct machine m;
 		uint8_t bytes[IMAGE_BYTES];
 		machine_init(&m);
-		m.config.hardware_ids = harts;
+		m.rig.config.hardware_ids = harts;
 		machine_map(&m);
 		machine_image(&m, rows[i].text_offset, rows[i].image_size, 0);
 		if (machine_load(&m, &start) < 0)
-			fail_msg("%s", m.err.message);
+			fail_msg("%s", m.rig.err.message);
 		assert_int_equal(start.pc, rows[i].entry);
 		assert_int_equal(start.a0, 4);
 		assert_int_equal(start.a1, DTB);
-		assert_int_equal(axas_read(m.memory, start.pc, bytes, sizeof(bytes)), 0);
+		assert_int_equal(axas_read(m.rig.memory, start.pc, bytes, sizeof(bytes)), 0);
 		assert_memory_equal(bytes, "MZ", 2);
 		assert_memory_equal(bytes + 0x38, "RSC\x05", 4);
 		assert_int_equal(bytes[IMAGE_BYTES - 1], 0xa5);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -72,7 +72,7 @@ static void malformed(void **state)
 		machine_image(&m, rows[i].text_offset, rows[i].image_size, rows[i].flags);
 		assert_refused(&m, AX_ERROR_BOOT_IMAGE, rows[i].text);
 	}
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void no_image_at_all(void **state)
@@ -96,16 +96,16 @@ static void no_image_at_all(void **state)
 	machine_init(&m);
 	machine_map(&m);
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		machine_kernel(&m, rows[i].bytes, rows[i].len);
+		rig_kernel(&m.rig, rows[i].bytes, rows[i].len);
 		assert_refused(&m, AX_ERROR_BOOT_IMAGE, rows[i].text);
 	}
 	memcpy(arm + 0x38, "ARM\x64", 4);
-	machine_kernel(&m, arm, sizeof(arm));
+	rig_kernel(&m.rig, arm, sizeof(arm));
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "a riscv64 Image");
 	machine_image(&m, 0x200000, 0x20000, 0);
-	m.boot.protocol = AXARCH_BOOT_PVH;
+	m.rig.boot.protocol = AXARCH_BOOT_PVH;
 	assert_refused(&m, AX_ERROR_CONFIGURATION, "linux64 or flat");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void initrd_below_the_tree(void **state)
@@ -117,21 +117,21 @@ static void initrd_below_the_tree(void **state)
 	machine_init(&m);
 	machine_map(&m);
 	machine_image(&m, 0x200000, 0x20000, 0);
-	machine_initrd(&m, 5 * AX_MIB + 1);
+	rig_initrd(&m.rig, 5 * AX_MIB + 1);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	const uint64_t gpa = DTB - 5 * AX_MIB - 4096;
 	struct axfdt *fdt = machine_tree(&m);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-start", 0), gpa);
 	assert_int_equal(cells_at(fdt, "/chosen", "linux,initrd-end", 0), gpa + 5 * AX_MIB + 1);
 	char magic[6];
-	assert_int_equal(axas_read(m.memory, gpa, magic, sizeof(magic)), 0);
+	assert_int_equal(axas_read(m.rig.memory, gpa, magic, sizeof(magic)), 0);
 	assert_memory_equal(magic, "070701", 6);
 	axfdt_destroy(fdt);
 
-	machine_initrd(&m, 508 * AX_MIB);
+	rig_initrd(&m.rig, 508 * AX_MIB);
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "raise --memory");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* The tree is within reach of the kernel's first mapping, however much RAM there is. */
@@ -165,14 +165,14 @@ static void command_line(void **state)
 	machine_map(&m);
 	machine_image(&m, 0x200000, 0x20000, 0);
 	memset(line, 'a', 1024);
-	m.boot.cmdline = line;
+	m.rig.boot.cmdline = line;
 	assert_refused(&m, AX_ERROR_BOOT_IMAGE, "at most 1023");
 	line[1023] = '\0';
 	assert_int_equal(machine_load(&m, &start), 0);
 
 	/* Announced as x86 does it, and not in the tree. */
-	m.boot.cmdline = "panic=-1";
-	m.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
+	m.rig.boot.cmdline = "panic=-1";
+	m.rig.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
 	ax_log_set_level(AX_LOG_ERROR);
 	assert_int_equal(machine_load(&m, &start), 0);
 	struct axfdt *fdt = machine_tree(&m);
@@ -181,7 +181,7 @@ static void command_line(void **state)
 		    "virtio_mmio.device=4K@0x10101000:17");
 	assert_false(axfdt_has(fdt, "/virtio_mmio@10100000"));
 	axfdt_destroy(fdt);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void flat(void **state)
@@ -207,23 +207,23 @@ static void flat(void **state)
 
 	machine_init(&m);
 	machine_map(&m);
-	m.boot.protocol = AXARCH_BOOT_FLAT;
-	machine_kernel(&m, code, sizeof(code));
+	m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+	rig_kernel(&m.rig, code, sizeof(code));
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
-		m.boot.load_gpa = rows[i].gpa;
-		m.boot.entry = rows[i].entry;
+		m.rig.boot.load_gpa = rows[i].gpa;
+		m.rig.boot.entry = rows[i].entry;
 		assert_refused(&m, rows[i].kind, rows[i].text);
 	}
-	m.boot.load_gpa = RV64_RAM_GPA;
-	m.boot.entry = RV64_RAM_GPA + 10;
+	m.rig.boot.load_gpa = RV64_RAM_GPA;
+	m.rig.boot.entry = RV64_RAM_GPA + 10;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, RV64_RAM_GPA + 10);
 	assert_int_equal(start.a1, DTB);
-	assert_int_equal(axas_read_u32(m.memory, RV64_RAM_GPA, &word), 0);
+	assert_int_equal(axas_read_u32(m.rig.memory, RV64_RAM_GPA, &word), 0);
 	assert_int_equal(word, code[0]);
-	machine_initrd(&m, 4096);
+	rig_initrd(&m.rig, 4096);
 	assert_refused(&m, AX_ERROR_CONFIGURATION, "takes no initrd");
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Code that is in memory already. */
@@ -235,12 +235,12 @@ static void no_kernel(void **state)
 
 	machine_init(&m);
 	machine_map(&m);
-	m.boot.load_gpa = BASE;
-	m.config.irq_mode = AXARCH_IRQ_NONE;
+	m.rig.boot.load_gpa = BASE;
+	m.rig.config.irq_mode = AXARCH_IRQ_NONE;
 	m.info.irqchip = RV64_IRQCHIP_NONE;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.pc, BASE);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* The kernel that tools/guest/build-tiny-kernel has put into the cache. */
@@ -263,12 +263,12 @@ static void cached_kernel(void **state)
 	}
 	machine_init(&m);
 	machine_map(&m);
-	m.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
-	m.boot.kernel_name = path;
+	m.rig.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
+	m.rig.boot.kernel_name = path;
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	assert_int_equal(start.pc, BASE);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 int main(void)

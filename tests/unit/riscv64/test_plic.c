@@ -11,7 +11,7 @@
 #define THRESHOLD(context)    (0x200000ULL + 0x1000 * (context))
 #define CLAIM(context)        (THRESHOLD(context) + 4)
 
-struct rig {
+struct plic_rig {
 	struct rv64_plic *plic;
 	bool output[3];
 	unsigned changes, calls;
@@ -19,7 +19,7 @@ struct rig {
 
 static void output(void *ctx, uint32_t context, bool level)
 {
-	struct rig *rig = ctx;
+	struct plic_rig *rig = ctx;
 
 	assert_true(context < 3);
 	rig->changes += rig->output[context] != level;
@@ -27,13 +27,13 @@ static void output(void *ctx, uint32_t context, bool level)
 	rig->output[context] = level;
 }
 
-static void begin(struct rig *rig)
+static void begin(struct plic_rig *rig)
 {
-	*rig = (struct rig){0};
+	*rig = (struct plic_rig){0};
 	assert_int_equal(rv64_plic_create(3, output, rig, &rig->plic, NULL), 0);
 }
 
-static uint32_t get(struct rig *rig, uint64_t offset)
+static uint32_t get(struct plic_rig *rig, uint64_t offset)
 {
 	uint32_t value = 0xdead;
 
@@ -41,17 +41,17 @@ static uint32_t get(struct rig *rig, uint64_t offset)
 	return value;
 }
 
-static void put(struct rig *rig, uint64_t offset, uint32_t value)
+static void put(struct plic_rig *rig, uint64_t offset, uint32_t value)
 {
 	assert_true(rv64_plic_write(rig->plic, offset, value));
 }
 
-static void level(struct rig *rig, uint32_t source, bool high)
+static void level(struct plic_rig *rig, uint32_t source, bool high)
 {
 	assert_int_equal(rv64_plic_set_level(rig->plic, source, high), 0);
 }
 
-static void pulse(struct rig *rig, uint32_t source)
+static void pulse(struct plic_rig *rig, uint32_t source)
 {
 	level(rig, source, true);
 	level(rig, source, false);
@@ -59,7 +59,7 @@ static void pulse(struct rig *rig, uint32_t source)
 
 static void registers(void **state)
 {
-	struct rig rig;
+	struct plic_rig rig;
 	uint32_t value = 7;
 	(void)state;
 
@@ -100,7 +100,7 @@ static void registers(void **state)
 static void highest_first(void **state)
 {
 	static const uint32_t order[] = {40, 3, 9, 20, 0};
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);
@@ -132,7 +132,7 @@ static void highest_first(void **state)
 
 static void threshold(void **state)
 {
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);
@@ -158,7 +158,7 @@ static void threshold(void **state)
 
 static void levels_and_edges(void **state)
 {
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);
@@ -197,7 +197,7 @@ static void levels_and_edges(void **state)
 
 static void contexts(void **state)
 {
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);
@@ -235,7 +235,7 @@ static void contexts(void **state)
 
 static void reset(void **state)
 {
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);
@@ -258,7 +258,7 @@ static void device(void **state)
 	struct axdev_access access = {.space = AXDEV_MMIO, .width = 4, .is_write = true};
 	struct axbus *bus = NULL;
 	struct axdev *dev = NULL;
-	struct rig rig;
+	struct plic_rig rig;
 	(void)state;
 
 	begin(&rig);

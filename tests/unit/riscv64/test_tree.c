@@ -5,73 +5,24 @@
  */
 #include "helpers.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const uint8_t seed[RV64_SEED_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-
-/* As dtc writes our tree. */
-static char *text_of(const struct machine *m, size_t *ret_size)
-{
-	struct axfdt *fdt = machine_tree(m);
-	const void *blob = NULL;
-	size_t size = 0;
-
-	assert_int_equal(axfdt_finish(fdt, &blob, &size, NULL), 0);
-	char *text = run_dtc("dtb", "dts", blob, size, ret_size);
-	axfdt_destroy(fdt);
-	return text;
-}
-
-static void compare(const struct machine *m, const char *file)
-{
-	char path[512];
-	struct stat st;
-	size_t ours_size = 0, blob_size = 0, golden_size = 0;
-	char *ours = text_of(m, &ours_size);
-	const bool update = getenv("AXVM_WRITE_GOLDEN") != NULL;
-
-	snprintf(path, sizeof(path), "%s/%s", DATA_DIR, file);
-	int fd = open(path, update ? O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC : O_RDONLY | O_CLOEXEC,
-		      0644);
-	if (fd < 0) {
-		free(ours);
-		print_message("%s is not there; the sources are needed\n", path);
-		skip();
-	}
-	if (update)
-		assert_int_equal(ax_pwrite_full(fd, ours, ours_size, 0), 0);
-	assert_int_equal(fstat(fd, &st), 0);
-	char *source = calloc(1, (size_t)st.st_size + 1);
-	assert_non_null(source);
-	assert_int_equal(ax_pread_full(fd, source, (size_t)st.st_size, 0), 0);
-	close(fd);
-	/* Through the same dtc, lest its versions differ. */
-	char *blob = run_dtc("dts", "dtb", source, (size_t)st.st_size, &blob_size);
-	char *golden = run_dtc("dtb", "dts", blob, blob_size, &golden_size);
-	if (strcmp(ours, golden) != 0)
-		fail_msg("%s is not what is made:\n%s", file, ours);
-	free(golden);
-	free(blob);
-	free(source);
-	free(ours);
-}
 
 static void load(struct machine *m)
 {
 	struct rv64_start start;
 
 	machine_map(m);
-	if (m->boot.protocol == AXARCH_BOOT_FLAT)
-		m->boot.load_gpa = RV64_RAM_GPA + (2ULL << 20);
+	if (m->rig.boot.protocol == AXARCH_BOOT_FLAT)
+		m->rig.boot.load_gpa = RV64_RAM_GPA + (2ULL << 20);
 	else
 		machine_image(m, 0x200000, 0x20000, 0);
 	if (machine_load(m, &start) < 0)
-		fail_msg("%s", m->err.message);
+		fail_msg("%s", m->rig.err.message);
 }
 
 static void plic(void **state)
@@ -83,12 +34,12 @@ static void plic(void **state)
 	machine_init(&m);
 	m.info.seed = seed;
 	m.info.seed_bytes = sizeof(seed);
-	m.config.vcpu_count = 3;
-	m.config.hardware_ids = harts;
-	machine_initrd(&m, AX_MIB);
+	m.rig.config.vcpu_count = 3;
+	m.rig.config.hardware_ids = harts;
+	rig_initrd(&m.rig, AX_MIB);
 	load(&m);
-	compare(&m, "plic.dts");
-	machine_finish(&m);
+	assert_golden(machine_tree(&m), DATA_DIR "/plic.dts");
+	rig_finish(&m.rig);
 }
 
 static void aia(void **state)
@@ -103,8 +54,8 @@ static void aia(void **state)
 	rv64_hart_add(&m.hart, RV64_EXT_ZICBOZ);
 	m.hart.cbom_bytes = m.hart.cboz_bytes = 64;
 	load(&m);
-	compare(&m, "aia.dts");
-	machine_finish(&m);
+	assert_golden(machine_tree(&m), DATA_DIR "/aia.dts");
+	rig_finish(&m.rig);
 }
 
 static void nothing_but_a_hart(void **state)
@@ -113,14 +64,14 @@ static void nothing_but_a_hart(void **state)
 	(void)state;
 
 	machine_init(&m);
-	m.config.vcpu_count = 1;
-	m.config.irq_mode = AXARCH_IRQ_NONE;
+	m.rig.config.vcpu_count = 1;
+	m.rig.config.irq_mode = AXARCH_IRQ_NONE;
 	m.info.irqchip = RV64_IRQCHIP_NONE;
-	m.boot.protocol = AXARCH_BOOT_FLAT;
-	m.devices = (struct axarch_machine){.device_count = 0};
+	m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+	m.rig.devices = (struct axarch_machine){.device_count = 0};
 	load(&m);
-	compare(&m, "bare.dts");
-	machine_finish(&m);
+	assert_golden(machine_tree(&m), DATA_DIR "/bare.dts");
+	rig_finish(&m.rig);
 }
 
 /* What Linux takes from it, without dtc. */
@@ -132,8 +83,8 @@ static void what_it_says(void **state)
 	(void)state;
 
 	machine_init(&m);
-	m.devices.device_count = RV64_VIRTIO_SLOTS;
-	m.config.vcpu_count = 256;
+	m.rig.devices.device_count = RV64_VIRTIO_SLOTS;
+	m.rig.config.vcpu_count = 256;
 	load(&m);
 	struct axfdt *fdt = machine_tree(&m);
 	assert_text(fdt, "/chosen", "stdout-path", "/serial@10000000");
@@ -160,13 +111,13 @@ static void what_it_says(void **state)
 	}
 	axfdt_destroy(fdt);
 
-	m.devices.has_serial = false;
+	m.rig.devices.has_serial = false;
 	assert_int_equal(machine_load(&m, &start), 0);
 	fdt = machine_tree(&m);
 	assert_false(axfdt_has(fdt, "/serial@10000000"));
 	assert_null(axfdt_get(fdt, "/chosen", "stdout-path", &size));
 	axfdt_destroy(fdt);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void given_tree(void **state)
@@ -186,8 +137,8 @@ static void given_tree(void **state)
 	(void)state;
 
 	machine_init(&m);
-	m.boot.dtb_name = "board.dtb";
-	m.boot.dtb_fd = file_of(blob, size);
+	m.rig.boot.dtb_name = "board.dtb";
+	m.rig.boot.dtb_fd = file_of(blob, size);
 	load(&m);
 	struct axfdt *fdt = machine_tree(&m);
 	assert_text(fdt, "/", "compatible", "a,board");
@@ -206,12 +157,12 @@ static void given_tree(void **state)
 	assert_false(axfdt_has(fdt, "/interrupt-controller@c000000")); /* nothing of ours */
 	axfdt_destroy(fdt);
 
-	close(m.boot.dtb_fd);
-	m.boot.dtb_fd = file_of(blob, size / 2);
+	close(m.rig.boot.dtb_fd);
+	m.rig.boot.dtb_fd = file_of(blob, size / 2);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "board.dtb");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "board.dtb");
 	free(blob);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 int main(void)

@@ -15,7 +15,7 @@ static void machine_with_bzimage(struct machine *m, uint64_t memory_bytes)
 {
 	machine_init(m, memory_bytes, 1);
 	image_bzimage(bz);
-	machine_kernel(m, bz, sizeof(bz));
+	rig_kernel(&m->rig, bz, sizeof(bz));
 }
 
 /* ---- command line ---------------------------------------------------------------------------- */
@@ -42,16 +42,16 @@ static void cmdline_announces(void **state)
 		struct x86_start start;
 		char line[256];
 		machine_with_bzimage(&m, 128 * AX_MIB);
-		m.boot.cmdline = rows[i].given;
-		m.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
+		m.rig.boot.cmdline = rows[i].given;
+		m.rig.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
 		assert_int_equal(machine_load(&m, &start), 0);
 		peek(&m, X86_CMDLINE_GPA, line, sizeof(line));
 		assert_string_equal(line, rows[i].expected);
-		m.devices.announce = AXARCH_ANNOUNCE_TABLES;
+		m.rig.devices.announce = AXARCH_ANNOUNCE_TABLES;
 		assert_int_equal(machine_load(&m, &start), 0);
 		peek(&m, X86_CMDLINE_GPA, line, sizeof(line));
 		assert_string_equal(line, rows[i].given ? rows[i].given : "");
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -63,7 +63,7 @@ static void cmdline_limits(void **state)
 	(void)state;
 
 	machine_with_bzimage(&m, 128 * AX_MIB);
-	m.boot.cmdline = text;
+	m.rig.boot.cmdline = text;
 	memset(text, 'a', sizeof(text) - 1);
 	text[BZ_CMDLINE_SIZE] = '\0';
 	assert_int_equal(machine_load(&m, &start), 0);
@@ -71,20 +71,20 @@ static void cmdline_limits(void **state)
 	text[BZ_CMDLINE_SIZE] = 'a';
 	text[BZ_CMDLINE_SIZE + 1] = '\0';
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "2048 bytes");
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "at most 2047");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "2048 bytes");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "at most 2047");
 
 	/* A kernel that takes anything still gets no more than there is room for. */
 	x86_put32(bz, 0x238, UINT32_MAX);
-	machine_kernel(&m, bz, sizeof(bz));
+	rig_kernel(&m.rig, bz, sizeof(bz));
 	memset(text, 'a', sizeof(text) - 1);
 	text[X86_CMDLINE_MAX - 1] = '\0';
 	assert_int_equal(machine_load(&m, &start), 0);
 	text[X86_CMDLINE_MAX - 1] = 'a';
 	text[X86_CMDLINE_MAX] = '\0';
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "at most 65535");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "at most 65535");
+	rig_finish(&m.rig);
 }
 
 static void cmdline_characters(void **state)
@@ -96,13 +96,13 @@ static void cmdline_characters(void **state)
 
 	machine_with_bzimage(&m, 128 * AX_MIB);
 	for (size_t i = 0; i < AX_ARRAY_LEN(refused); i++) {
-		m.boot.cmdline = refused[i];
+		m.rig.boot.cmdline = refused[i];
 		assert_true(machine_load(&m, &start) < 0);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "control character");
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "control character");
 	}
-	m.boot.cmdline = "tab\tand h\xc3\xb6her";
+	m.rig.boot.cmdline = "tab\tand h\xc3\xb6her";
 	assert_int_equal(machine_load(&m, &start), 0);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* ---- initrd ---------------------------------------------------------------------------------- */
@@ -114,26 +114,26 @@ static void initrd_refused(void **state)
 	(void)state;
 
 	machine_with_bzimage(&m, 512 * AX_MIB);
-	machine_initrd(&m, 0);
+	rig_initrd(&m.rig, 0);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "test-initrd");
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "is empty");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "test-initrd");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "is empty");
 	/* 16 MiB + 4 MiB of kernel, then 700 MiB. */
-	machine_initrd(&m, 700 * AX_MIB);
+	rig_initrd(&m.rig, 700 * AX_MIB);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "needs 700 MiB, only 492 MiB");
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "--memory to at least 720M");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "needs 700 MiB, only 492 MiB");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "--memory to at least 720M");
 	/* No memory size helps a kernel that wants it below an address. */
 	x86_put16(bz, 0x236, 1);
 	x86_put32(bz, 0x22c, 0x1fffffff);
-	machine_kernel(&m, bz, sizeof(bz));
+	rig_kernel(&m.rig, bz, sizeof(bz));
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "below 0x1fffffff");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "below 0x1fffffff");
 	x86_put32(bz, 0x22c, 0);
-	machine_kernel(&m, bz, sizeof(bz));
+	rig_kernel(&m.rig, bz, sizeof(bz));
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "only 0 MiB");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "only 0 MiB");
+	rig_finish(&m.rig);
 }
 
 /* The suggestion is enough, one page less is not. */
@@ -146,15 +146,15 @@ static void initrd_hint_is_exact(void **state)
 	(void)state;
 
 	machine_with_bzimage(&m, needed);
-	machine_initrd(&m, size);
+	rig_initrd(&m.rig, size);
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(peek32(&m, X86_ZERO_PAGE_GPA + 0x218), BZ_PREF_ADDRESS + BZ_INIT_SIZE);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 	machine_with_bzimage(&m, needed - 4096);
-	machine_initrd(&m, size);
+	rig_initrd(&m.rig, size);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "--memory to at least 28M");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "--memory to at least 28M");
+	rig_finish(&m.rig);
 }
 
 static void initrd_above_4g(void **state)
@@ -167,20 +167,20 @@ static void initrd_above_4g(void **state)
 	/* Low RAM is all the kernel's but for 2 MiB. */
 	machine_with_bzimage(&m, 4 * AX_GIB);
 	x86_put32(bz, 0x260, (uint32_t)(X86_HOLE_GPA - BZ_PREF_ADDRESS - 2 * AX_MIB));
-	machine_kernel(&m, bz, sizeof(bz));
-	machine_initrd(&m, size);
+	rig_kernel(&m.rig, bz, sizeof(bz));
+	rig_initrd(&m.rig, size);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	const uint64_t gpa = peek32(&m, X86_ZERO_PAGE_GPA + 0x218) |
 			     (uint64_t)peek32(&m, X86_ZERO_PAGE_GPA + 0xc0) << 32;
 	assert_int_equal(gpa, 5 * AX_GIB - 4 * AX_MIB + (AX_MIB - 4096));
 	assert_int_equal(peek32(&m, X86_ZERO_PAGE_GPA + 0xc4), 0);
 	assert_int_equal(peek32(&m, gpa), 0x37303730);
 	/* The 32-bit entry cannot say so. */
-	m.boot.protocol = AXARCH_BOOT_LINUX32;
+	m.rig.boot.protocol = AXARCH_BOOT_LINUX32;
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "only 2 MiB");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "only 2 MiB");
+	rig_finish(&m.rig);
 }
 
 /* ---- flat images ----------------------------------------------------------------------------- */
@@ -210,20 +210,20 @@ static void flat_starts(void **state)
 		struct x86_start start;
 		uint8_t loaded[sizeof(code)];
 		machine_init(&m, 32 * AX_MIB, 1);
-		machine_kernel(&m, code, sizeof(code));
-		m.boot.protocol = AXARCH_BOOT_FLAT;
-		m.boot.flat_bits = rows[i].bits;
-		m.boot.load_gpa = rows[i].load;
-		m.boot.entry = rows[i].entry;
+		rig_kernel(&m.rig, code, sizeof(code));
+		m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+		m.rig.boot.flat_bits = rows[i].bits;
+		m.rig.boot.load_gpa = rows[i].load;
+		m.rig.boot.entry = rows[i].entry;
 		if (machine_load(&m, &start) < 0)
-			fail_msg("row %zu: %s", i, m.err.message);
+			fail_msg("row %zu: %s", i, m.rig.err.message);
 		assert_int_equal(start.mode, rows[i].mode);
 		assert_int_equal(start.rip, rows[i].rip);
 		assert_int_equal(start.real_cs, rows[i].cs);
 		peek(&m, rows[i].load, loaded, sizeof(loaded));
 		assert_memory_equal(loaded, code, sizeof(code));
 		assert_false(start.rsp > rows[i].load && start.rsp < rows[i].load + sizeof(code));
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -254,15 +254,15 @@ static void flat_refused(void **state)
 		struct machine m;
 		struct x86_start start = {.rip = 1};
 		machine_init(&m, 32 * AX_MIB, 1);
-		machine_kernel(&m, code, sizeof(code));
-		m.boot.protocol = AXARCH_BOOT_FLAT;
-		m.boot.flat_bits = rows[i].bits;
-		m.boot.load_gpa = rows[i].load;
-		m.boot.entry = rows[i].entry;
+		rig_kernel(&m.rig, code, sizeof(code));
+		m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+		m.rig.boot.flat_bits = rows[i].bits;
+		m.rig.boot.load_gpa = rows[i].load;
+		m.rig.boot.entry = rows[i].entry;
 		assert_true(machine_load(&m, &start) < 0);
-		assert_error(&m.err, rows[i].kind, rows[i].text);
+		assert_error(&m.rig.err, rows[i].kind, rows[i].text);
 		assert_int_equal(start.rip, 1);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -274,15 +274,15 @@ static void flat_without_file(void **state)
 	(void)state;
 
 	machine_init(&m, 32 * AX_MIB, 1);
-	m.boot.protocol = AXARCH_BOOT_FLAT;
-	m.boot.flat_bits = 64;
-	m.boot.entry = 0x300000;
+	m.rig.boot.protocol = AXARCH_BOOT_FLAT;
+	m.rig.boot.flat_bits = 64;
+	m.rig.boot.entry = 0x300000;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.rip, 0x300000);
-	machine_initrd(&m, 100);
+	rig_initrd(&m.rig, 100);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_CONFIGURATION, "takes no initrd");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_CONFIGURATION, "takes no initrd");
+	rig_finish(&m.rig);
 }
 
 /* ---- start states ---------------------------------------------------------------------------- */
@@ -294,7 +294,7 @@ static void descriptors_match_presets(void **state)
 	(void)state;
 
 	machine_init(&m, 32 * AX_MIB, 1);
-	assert_int_equal(x86_write_boot_tables(m.memory, &m.err), 0);
+	assert_int_equal(x86_write_boot_tables(m.rig.memory, &m.rig.err), 0);
 	for (size_t i = 0; i < AX_ARRAY_LEN(modes); i++) {
 		const struct x86_sregs *s = x86_start_sregs(modes[i]);
 		assert_int_equal(s->cs.selector, 0x10);
@@ -308,7 +308,7 @@ static void descriptors_match_presets(void **state)
 	assert_int_equal(peek64(&m, X86_GDT_GPA + 0x18), 0x00cf93000000ffffULL);
 	assert_int_equal(peek64(&m, X86_GDT64_GPA + 0x10), 0x00af9b000000ffffULL);
 	assert_int_equal(peek64(&m, X86_GDT64_GPA + 0x18), 0x00cf93000000ffffULL);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void page_tables_map_4g(void **state)
@@ -320,7 +320,7 @@ static void page_tables_map_4g(void **state)
 	(void)state;
 
 	machine_init(&m, 32 * AX_MIB, 1);
-	assert_int_equal(x86_write_boot_tables(m.memory, &m.err), 0);
+	assert_int_equal(x86_write_boot_tables(m.rig.memory, &m.rig.err), 0);
 	for (size_t i = 0; i < AX_ARRAY_LEN(probes); i++) {
 		const uint64_t va = probes[i];
 		const uint64_t pml4e = peek64(&m, s->cr3 + (va >> 39 & 511) * 8);
@@ -342,7 +342,7 @@ static void page_tables_map_4g(void **state)
 	s = x86_start_sregs(X86_START_REAL);
 	assert_int_equal(s->cr0 & 1, 0);
 	assert_int_equal(s->cs.limit, 0xffff);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Tables on request only, and none without interrupt controllers. */
@@ -353,20 +353,20 @@ static void tables_on_request(void **state)
 	(void)state;
 
 	machine_with_bzimage(&m, 128 * AX_MIB);
-	m.config.acpi = false;
-	m.config.mp_table = true;
+	m.rig.config.acpi = false;
+	m.rig.config.mp_table = true;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(peek64(&m, X86_ZERO_PAGE_GPA + 0x70), 0);
 	assert_int_equal(peek64(&m, X86_ACPI_GPA), 0);
 	assert_int_equal(peek32(&m, X86_MP_TABLE_GPA), 0x5f504d5f);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 	machine_with_bzimage(&m, 128 * AX_MIB);
-	m.config.mp_table = true;
-	m.config.irq_mode = AXARCH_IRQ_NONE;
+	m.rig.config.mp_table = true;
+	m.rig.config.irq_mode = AXARCH_IRQ_NONE;
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(peek64(&m, X86_ACPI_GPA), 0);
 	assert_int_equal(peek32(&m, X86_MP_TABLE_GPA), 0);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 int main(void)

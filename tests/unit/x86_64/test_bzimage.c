@@ -23,10 +23,10 @@ static void loads_64(void **state)
 
 	machine_init(&m, 512 * AX_MIB, 1);
 	image_bzimage(image);
-	machine_kernel(&m, image, sizeof(image));
-	machine_initrd(&m, 12345);
+	rig_kernel(&m.rig, image, sizeof(image));
+	rig_initrd(&m.rig, 12345);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	assert_int_equal(start.mode, X86_START_LONG);
 	assert_int_equal(start.rip, BZ_PREF_ADDRESS + 0x200);
 	assert_int_equal(start.rsi, X86_ZERO_PAGE_GPA);
@@ -53,7 +53,7 @@ static void loads_64(void **state)
 	assert_int_equal(initrd, 512 * AX_MIB - 4 * 4096);
 	assert_int_equal(peek32(&m, zp + 0xc0), 0);
 	assert_int_equal(peek32(&m, initrd), 0x37303730);
-	const size_t count = x86_e820(&m.plan, map);
+	const size_t count = x86_e820(&m.rig.plan, map);
 	assert_int_equal(peek8(&m, zp + 0x1e8), count);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(peek64(&m, zp + 0x2d0 + i * 20), map[i].gpa);
@@ -61,8 +61,8 @@ static void loads_64(void **state)
 		assert_int_equal(peek32(&m, zp + 0x2e0 + i * 20), map[i].type);
 	}
 	peek(&m, X86_CMDLINE_GPA, line, sizeof(line));
-	assert_string_equal(line, m.boot.cmdline);
-	machine_finish(&m);
+	assert_string_equal(line, m.rig.boot.cmdline);
+	rig_finish(&m.rig);
 }
 
 /* The rows may ask for another protocol and name what must come of it. */
@@ -93,22 +93,22 @@ static void entries(void **state)
 		image_bzimage(image);
 		x86_put16(image, 0x206, rows[i].version);
 		x86_put16(image, 0x236, rows[i].xloadflags);
-		machine_kernel(&m, image, sizeof(image));
-		m.boot.protocol = rows[i].protocol;
+		rig_kernel(&m.rig, image, sizeof(image));
+		m.rig.boot.protocol = rows[i].protocol;
 		const int rc = machine_load(&m, &start);
 		if (rows[i].rip) {
 			if (rc < 0)
-				fail_msg("row %zu: %s", i, m.err.message);
+				fail_msg("row %zu: %s", i, m.rig.err.message);
 			assert_int_equal(start.rip, rows[i].rip);
 			assert_int_equal(start.mode, rows[i].rip & 0x200 ? X86_START_LONG
 									 : X86_START_PROTECTED);
 			assert_int_equal(start.rsi, X86_ZERO_PAGE_GPA);
 		} else {
 			assert_true(rc < 0);
-			assert_error(&m.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
+			assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
 			assert_int_equal(start.rip, 1);
 		}
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -153,14 +153,14 @@ static void damaged_fields(void **state)
 		image_bzimage(image);
 		for (unsigned b = 0; b < rows[i].width; b++)
 			image[rows[i].offset + b] = (uint8_t)(rows[i].value >> 8 * b);
-		machine_kernel(&m, image, sizeof(image));
+		rig_kernel(&m.rig, image, sizeof(image));
 		if (machine_load(&m, &start) >= 0)
 			fail_msg("row %zu: offset 0x%x was accepted", i, rows[i].offset);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE,
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE,
 			     rows[i].offset == 0x238 ? "command line" : "test-kernel");
 		assert_int_equal(start.rip, 1);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -190,15 +190,15 @@ static void relocates_from_low_memory(void **state)
 		x86_put64(image, 0x258, rows[i].pref);
 		x86_put32(image, 0x230, rows[i].align);
 		image[0x234] = rows[i].relocatable;
-		machine_kernel(&m, image, sizeof(image));
+		rig_kernel(&m.rig, image, sizeof(image));
 		const int rc = machine_load(&m, &start);
 		if (rows[i].rip) {
 			assert_int_equal(rc, 0);
 			assert_int_equal(start.rip, rows[i].rip);
 		} else {
-			assert_error(&m.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
+			assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
 		}
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -215,11 +215,11 @@ static void setup_sects_zero_means_four(void **state)
 	memset(longer + OFFSET, 0x5a, BZ_KERNEL_SIZE);
 	longer[0x1f1] = 0;
 	machine_init(&m, 128 * AX_MIB, 1);
-	machine_kernel(&m, longer, sizeof(longer));
+	rig_kernel(&m.rig, longer, sizeof(longer));
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(peek8(&m, BZ_PREF_ADDRESS), 0x5a);
 	assert_int_equal(peek8(&m, BZ_PREF_ADDRESS + BZ_KERNEL_SIZE - 1), 0x5a);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* Every length of file: refused, or complete; never a crash. */
@@ -232,12 +232,12 @@ static void every_truncation(void **state)
 	machine_init(&m, 128 * AX_MIB, 1);
 	image_bzimage(image);
 	for (size_t len = 0; len < BZ_SIZE - 15; len += len < 0x700 ? 1 : 509) {
-		machine_kernel(&m, image, len);
+		rig_kernel(&m.rig, image, len);
 		if (machine_load(&m, &start) >= 0)
 			fail_msg("%zu bytes were accepted", len);
-		assert_int_equal(m.err.kind, AX_ERROR_BOOT_IMAGE);
+		assert_int_equal(m.rig.err.kind, AX_ERROR_BOOT_IMAGE);
 	}
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void other_formats(void **state)
@@ -266,12 +266,12 @@ static void other_formats(void **state)
 		struct machine m;
 		machine_init(&m, 128 * AX_MIB, 1);
 		memcpy(bytes + rows[i].offset, rows[i].magic, rows[i].len);
-		machine_kernel(&m, bytes, sizeof(bytes));
+		rig_kernel(&m.rig, bytes, sizeof(bytes));
 		assert_true(machine_load(&m, &start) < 0);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "bzImage");
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "vmlinux");
-		machine_finish(&m);
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "bzImage");
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "vmlinux");
+		rig_finish(&m.rig);
 	}
 }
 
@@ -283,21 +283,21 @@ static void no_file_at_all(void **state)
 	(void)state;
 
 	machine_init(&m, 128 * AX_MIB, 1);
-	machine_kernel(&m, "", 0);
+	rig_kernel(&m.rig, "", 0);
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "is empty");
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "is empty");
 	assert_int_equal(pipe(pipes), 0);
 	close(pipes[1]);
-	close(m.boot.kernel_fd);
-	m.boot.kernel_fd = pipes[0];
+	close(m.rig.boot.kernel_fd);
+	m.rig.boot.kernel_fd = pipes[0];
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "regular file");
-	close(m.boot.kernel_fd);
-	m.boot.kernel_fd = 9999;
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "regular file");
+	close(m.rig.boot.kernel_fd);
+	m.rig.boot.kernel_fd = 9999;
 	assert_int_equal(machine_load(&m, &start), -EBADF);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "cannot be read");
-	m.boot.kernel_fd = -1;
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "cannot be read");
+	m.rig.boot.kernel_fd = -1;
+	rig_finish(&m.rig);
 }
 
 struct span {
@@ -333,14 +333,14 @@ static void placement_never_overlaps(void **state)
 		struct machine m;
 
 		machine_init(&m, memory, 1 + (uint32_t)(next_random(&seed) % 8));
-		m.config.mp_table = true;
+		m.rig.config.mp_table = true;
 		image_bzimage(image);
 		x86_put64(image, 0x258, pref);
 		x86_put32(image, 0x260, init_size);
 		x86_put32(image, 0x22c, initrd_max);
 		x86_put16(image, 0x236, above ? 3 : 1);
-		machine_kernel(&m, image, sizeof(image));
-		machine_initrd(&m, initrd_size);
+		rig_kernel(&m.rig, image, sizeof(image));
+		rig_initrd(&m.rig, initrd_size);
 		if (machine_load(&m, &start) == 0) {
 			const struct span spans[] = {
 				{start.rip - 0x200,
@@ -352,16 +352,17 @@ static void placement_never_overlaps(void **state)
 				{X86_MP_TABLE_GPA, X86_MP_TABLE_SIZE},
 			};
 			assert_apart(spans, AX_ARRAY_LEN(spans));
-			assert_true(axarch_plan_is_ram(&m.plan, spans[0].gpa, spans[0].size_bytes));
-			assert_true(axarch_plan_is_ram(&m.plan, spans[1].gpa, initrd_size));
+			assert_true(
+				axarch_plan_is_ram(&m.rig.plan, spans[0].gpa, spans[0].size_bytes));
+			assert_true(axarch_plan_is_ram(&m.rig.plan, spans[1].gpa, initrd_size));
 			assert_int_equal(spans[1].gpa % 4096, 0);
 			if (!above)
 				assert_true(spans[1].gpa + initrd_size - 1 <= initrd_max);
 			accepted++;
 		} else {
-			assert_int_equal(m.err.kind, AX_ERROR_BOOT_IMAGE);
+			assert_int_equal(m.rig.err.kind, AX_ERROR_BOOT_IMAGE);
 		}
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 	assert_true(accepted > 50);
 }

@@ -28,12 +28,12 @@ static void loads_pvh(void **state)
 
 	machine_init(&m, 512 * AX_MIB, 1);
 	image_elf(image);
-	machine_kernel(&m, image, sizeof(image));
-	machine_initrd(&m, 70000);
+	rig_kernel(&m.rig, image, sizeof(image));
+	rig_initrd(&m.rig, 70000);
 	/* What a guest before left in .bss. */
-	assert_int_equal(axas_fill(m.memory, ELF_DATA_PADDR, 0xee, ELF_DATA_MEMSZ), 0);
+	assert_int_equal(axas_fill(m.rig.memory, ELF_DATA_PADDR, 0xee, ELF_DATA_MEMSZ), 0);
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	assert_int_equal(start.mode, X86_START_PROTECTED);
 	assert_int_equal(start.rip, ELF_PVH_ENTRY);
 	assert_int_equal(start.rbx, X86_PVH_INFO_GPA);
@@ -53,14 +53,14 @@ static void loads_pvh(void **state)
 	assert_int_equal(peek64(&m, info + 24), X86_CMDLINE_GPA);
 	assert_int_equal(peek64(&m, info + 32), X86_ACPI_GPA);
 	const uint64_t memmap = peek64(&m, info + 40);
-	const size_t count = x86_e820(&m.plan, map);
+	const size_t count = x86_e820(&m.rig.plan, map);
 	assert_int_equal(peek32(&m, info + 48), count);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(peek64(&m, memmap + i * 24), map[i].gpa);
 		assert_int_equal(peek64(&m, memmap + i * 24 + 8), map[i].size_bytes);
 		assert_int_equal(peek32(&m, memmap + i * 24 + 16), map[i].type);
 	}
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void loads_linux64(void **state)
@@ -76,10 +76,10 @@ static void loads_linux64(void **state)
 		if (round)
 			image_elf_drop_pvh(image);
 		else
-			m.boot.protocol = AXARCH_BOOT_LINUX64;
-		machine_kernel(&m, image, sizeof(image));
+			m.rig.boot.protocol = AXARCH_BOOT_LINUX64;
+		rig_kernel(&m.rig, image, sizeof(image));
 		if (machine_load(&m, &start) < 0)
-			fail_msg("%s", m.err.message);
+			fail_msg("%s", m.rig.err.message);
 		assert_int_equal(start.mode, X86_START_LONG);
 		assert_int_equal(start.rip, ELF_TEXT_PADDR);
 		assert_int_equal(start.rsi, X86_ZERO_PAGE_GPA);
@@ -88,7 +88,7 @@ static void loads_linux64(void **state)
 		assert_int_equal(peek8(&m, X86_ZERO_PAGE_GPA + 0x210), 0xff);
 		assert_int_equal(peek32(&m, X86_ZERO_PAGE_GPA + 0x228), X86_CMDLINE_GPA);
 		assert_int_equal(peek32(&m, X86_ZERO_PAGE_GPA + 0x21c), 0);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -103,10 +103,10 @@ static void virtual_entry(void **state)
 	image_elf(image);
 	image_elf_drop_pvh(image);
 	x86_put64(image, offsetof(Elf64_Ehdr, e_entry), 0xffffffff81000040ULL);
-	machine_kernel(&m, image, sizeof(image));
+	rig_kernel(&m.rig, image, sizeof(image));
 	assert_int_equal(machine_load(&m, &start), 0);
 	assert_int_equal(start.rip, ELF_TEXT_PADDR + 0x40);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void eight_byte_note(void **state)
@@ -123,11 +123,11 @@ static void eight_byte_note(void **state)
 	x86_put32(note, 4, 8);
 	x86_put64(note, 16, ELF_PVH_ENTRY);
 	x86_put64(image + ELF_PHDR + 2 * ELF_PHDR_SIZE, offsetof(Elf64_Phdr, p_filesz), 24);
-	machine_kernel(&m, image, sizeof(image));
+	rig_kernel(&m.rig, image, sizeof(image));
 	if (machine_load(&m, &start) < 0)
-		fail_msg("%s", m.err.message);
+		fail_msg("%s", m.rig.err.message);
 	assert_int_equal(start.rip, ELF_PVH_ENTRY);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 #define EH(field)       offsetof(Elf64_Ehdr, field)
@@ -193,14 +193,14 @@ static void damaged_fields(void **state)
 		image_elf(image);
 		for (unsigned b = 0; b < rows[i].width; b++)
 			image[rows[i].offset + b] = (uint8_t)(rows[i].value >> 8 * b);
-		machine_kernel(&m, image, sizeof(image));
-		m.boot.protocol = rows[i].protocol;
+		rig_kernel(&m.rig, image, sizeof(image));
+		m.rig.boot.protocol = rows[i].protocol;
 		if (machine_load(&m, &start) >= 0)
 			fail_msg("row %zu: offset 0x%zx was accepted", i, rows[i].offset);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
-		assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "test-kernel");
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].text);
+		assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "test-kernel");
 		assert_int_equal(start.rip, 1);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -214,10 +214,10 @@ static void nothing_to_load(void **state)
 	image_elf(image);
 	x86_put32(image, PH(0, p_type), PT_NULL);
 	x86_put32(image, PH(1, p_type), PT_NULL);
-	machine_kernel(&m, image, sizeof(image));
+	rig_kernel(&m.rig, image, sizeof(image));
 	assert_true(machine_load(&m, &start) < 0);
-	assert_error(&m.err, AX_ERROR_BOOT_IMAGE, "no PT_LOAD");
-	machine_finish(&m);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "no PT_LOAD");
+	rig_finish(&m.rig);
 }
 
 static void every_truncation(void **state)
@@ -229,12 +229,12 @@ static void every_truncation(void **state)
 	machine_init(&m, 256 * AX_MIB, 1);
 	image_elf(image);
 	for (size_t len = 1; len < ELF_NOTE_OFFSET + ELF_NOTE_SIZE; len += len < 600 ? 1 : 251) {
-		machine_kernel(&m, image, len);
+		rig_kernel(&m.rig, image, len);
 		if (machine_load(&m, &start) >= 0)
 			fail_msg("%zu bytes were accepted", len);
-		assert_int_equal(m.err.kind, AX_ERROR_BOOT_IMAGE);
+		assert_int_equal(m.rig.err.kind, AX_ERROR_BOOT_IMAGE);
 	}
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 int main(void)

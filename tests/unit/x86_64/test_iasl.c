@@ -76,8 +76,8 @@ static void judge_machine(struct machine *m)
 {
 	uint64_t rsdp;
 
-	if (x86_write_acpi(m->memory, &m->info, &rsdp, &m->err) < 0)
-		fail_msg("%s", m->err.message);
+	if (x86_write_acpi(m->rig.memory, &m->info, &rsdp, &m->rig.err) < 0)
+		fail_msg("%s", m->rig.err.message);
 	const uint64_t xsdt = peek64(m, rsdp + 24);
 	const uint64_t facp = peek64(m, xsdt + 36), apic = peek64(m, xsdt + 44);
 	save(m, xsdt, peek32(m, xsdt + 4), "xsdt");
@@ -109,10 +109,10 @@ static void accepted_by_iasl(void **state)
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		struct machine m;
 		machine_init(&m, 64 * AX_MIB, rows[i].vcpus);
-		m.devices.has_serial = rows[i].serial;
-		m.devices.device_count = rows[i].devices;
+		m.rig.devices.has_serial = rows[i].serial;
+		m.rig.devices.device_count = rows[i].devices;
 		judge_machine(&m);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 

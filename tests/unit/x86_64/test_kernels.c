@@ -19,17 +19,17 @@ static void load_all(const char *path, const enum axarch_boot_protocol *protocol
 		struct machine m;
 		struct x86_start start;
 		machine_init(&m, 512 * AX_MIB, 2);
-		m.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
-		assert_true(m.boot.kernel_fd >= 0);
-		m.boot.kernel_name = path;
-		m.boot.protocol = protocols[i];
-		machine_initrd(&m, 5 * AX_MIB);
+		m.rig.boot.kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(m.rig.boot.kernel_fd >= 0);
+		m.rig.boot.kernel_name = path;
+		m.rig.boot.protocol = protocols[i];
+		rig_initrd(&m.rig, 5 * AX_MIB);
 		if (machine_load(&m, &start) < 0)
-			fail_msg("%s by protocol %d: %s", path, protocols[i], m.err.message);
+			fail_msg("%s by protocol %d: %s", path, protocols[i], m.rig.err.message);
 		assert_true(start.rip >= X86_HIGH_RAM_GPA);
 		print_message("%s: mode %d, entry 0x%llx\n", path, start.mode,
 			      (unsigned long long)start.rip);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 

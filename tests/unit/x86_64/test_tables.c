@@ -20,8 +20,8 @@ static const uint8_t *at(uint64_t gpa)
 static uint64_t write_acpi(struct machine *m)
 {
 	uint64_t rsdp = 0;
-	if (x86_write_acpi(m->memory, &m->info, &rsdp, &m->err) < 0)
-		fail_msg("%s", m->err.message);
+	if (x86_write_acpi(m->rig.memory, &m->info, &rsdp, &m->rig.err) < 0)
+		fail_msg("%s", m->rig.err.message);
 	peek(m, X86_ACPI_GPA, bios, sizeof(bios));
 	return rsdp;
 }
@@ -59,7 +59,7 @@ static void root_pointers(void **state)
 	const uint8_t *xsdt = at(x86_get64(at(rsdp), 24));
 	assert_memory_equal(xsdt, "XSDT", 4);
 	assert_int_equal(byte_sum(xsdt, x86_get32(xsdt, 4)), 0);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void fadt(void **state)
@@ -100,7 +100,7 @@ static void fadt(void **state)
 	const uint8_t *dsdt = at(x86_get64(t, 140));
 	assert_memory_equal(dsdt, "DSDT", 4);
 	assert_int_equal(byte_sum(dsdt, x86_get32(dsdt, 4)), 0);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 struct madt_count {
@@ -167,7 +167,7 @@ static void madt(void **state)
 		struct machine m;
 		uint32_t size;
 		machine_init(&m, 64 * AX_MIB, counts[i]);
-		m.devices.device_count = m.plan.device_count;
+		m.rig.devices.device_count = m.rig.plan.device_count;
 		const uint8_t *t = table(write_acpi(&m), "APIC", &size);
 		assert_int_equal(x86_get32(t, 36), 0xfee00000);
 		const struct madt_count n = walk_madt(&m, t, size);
@@ -177,7 +177,7 @@ static void madt(void **state)
 		assert_int_equal(n.overrides, 2);
 		assert_int_equal(n.nmis, 1);
 		assert_int_equal(n.x2apic_nmis, n.x2apics ? 1 : 0);
-		machine_finish(&m);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -198,20 +198,20 @@ static void dsdt_devices(void **state)
 	(void)state;
 
 	machine_init(&m, 64 * AX_MIB, 3);
-	m.devices.device_count = m.plan.device_count;
+	m.rig.devices.device_count = m.rig.plan.device_count;
 	const uint64_t rsdp = write_acpi(&m);
 	const uint8_t *dsdt = at(x86_get64(table(rsdp, "FACP", &size), 140));
-	assert_int_equal(count_in_dsdt(dsdt, "LNRO0005"), m.plan.device_count);
+	assert_int_equal(count_in_dsdt(dsdt, "LNRO0005"), m.rig.plan.device_count);
 	assert_int_equal(count_in_dsdt(dsdt, "ACPI0007"), 3);
 	assert_int_equal(count_in_dsdt(dsdt, "COM1"), 1);
 	assert_int_equal(count_in_dsdt(dsdt, "QEMU0001"), 1);
 	assert_int_equal(count_in_dsdt(dsdt, "_S5_"), 1);
-	for (uint32_t i = 0; i < m.plan.device_count; i++) {
+	for (uint32_t i = 0; i < m.rig.plan.device_count; i++) {
 		char memory[12] = {(char)0x86, 9, 0, 1}, interrupt[9] = {(char)0x89, 6, 0, 3, 1};
 		bool found_memory = false, found_interrupt = false;
-		x86_put32(memory, 4, (uint32_t)m.device[i].gpa);
+		x86_put32(memory, 4, (uint32_t)m.rig.device[i].gpa);
 		x86_put32(memory, 8, 0x1000);
-		x86_put32(interrupt, 5, m.device[i].gsi);
+		x86_put32(interrupt, 5, m.rig.device[i].gsi);
 		/* (Reading on past the table's end is reading zeroes.) */
 		for (uint32_t b = 36; b < x86_get32(dsdt, 4); b++) {
 			found_memory |= memcmp(dsdt + b, memory, 12) == 0;
@@ -219,13 +219,13 @@ static void dsdt_devices(void **state)
 		}
 		assert_true(found_memory && found_interrupt);
 	}
-	m.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
-	m.devices.has_serial = false;
+	m.rig.devices.announce = AXARCH_ANNOUNCE_CMDLINE;
+	m.rig.devices.has_serial = false;
 	const uint64_t again = write_acpi(&m);
 	dsdt = at(x86_get64(table(again, "FACP", &size), 140));
 	assert_int_equal(count_in_dsdt(dsdt, "LNRO0005"), 0);
 	assert_int_equal(count_in_dsdt(dsdt, "COM1"), 0);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 static void acpi_that_does_not_fit(void **state)
@@ -236,12 +236,12 @@ static void acpi_that_does_not_fit(void **state)
 	(void)state;
 
 	machine_init(&m, 64 * AX_MIB, 1024);
-	m.devices.devices = many;
-	m.devices.device_count = AX_ARRAY_LEN(many);
-	assert_true(x86_write_acpi(m.memory, &m.info, &rsdp, &m.err) < 0);
-	assert_error(&m.err, AX_ERROR_MEMORY_SETUP, "4096 devices do not fit");
+	m.rig.devices.devices = many;
+	m.rig.devices.device_count = AX_ARRAY_LEN(many);
+	assert_true(x86_write_acpi(m.rig.memory, &m.info, &rsdp, &m.rig.err) < 0);
+	assert_error(&m.rig.err, AX_ERROR_MEMORY_SETUP, "4096 devices do not fit");
 	assert_int_equal(rsdp, 7);
-	machine_finish(&m);
+	rig_finish(&m.rig);
 }
 
 /* ---- MP table -------------------------------------------------------------------------------- */
@@ -256,8 +256,8 @@ static void mp_table(void **state)
 		struct machine m;
 		uint32_t cpus = 0, irqs = 0, pins = 0, lints = 0, buses = 0, ioapics = 0;
 		machine_init(&m, 64 * AX_MIB, counts[c]);
-		if (x86_write_mptable(m.memory, &m.info, &m.err) < 0)
-			fail_msg("%s", m.err.message);
+		if (x86_write_mptable(m.rig.memory, &m.info, &m.rig.err) < 0)
+			fail_msg("%s", m.rig.err.message);
 		peek(&m, X86_ACPI_GPA, bios, sizeof(bios));
 
 		/* Found by the scan of 0xf0000..0xfffff in steps of 16 bytes. */
@@ -312,9 +312,9 @@ static void mp_table(void **state)
 		assert_int_equal(buses + ioapics, 2);
 		assert_int_equal(irqs, 23);
 		assert_int_equal(lints, 2);
-		for (uint32_t d = 0; d < m.plan.device_count; d++)
-			assert_true(pins & 1u << m.plan.device_gsi[d]);
-		machine_finish(&m);
+		for (uint32_t d = 0; d < m.rig.plan.device_count; d++)
+			assert_true(pins & 1u << m.rig.plan.device_gsi[d]);
+		rig_finish(&m.rig);
 	}
 }
 
@@ -325,9 +325,9 @@ static void mp_table_bsp(void **state)
 
 	machine_init(&m, 64 * AX_MIB, 1);
 	m.apic_ids[0] = 256;
-	assert_true(x86_write_mptable(m.memory, &m.info, &m.err) < 0);
-	assert_error(&m.err, AX_ERROR_CONFIGURATION, "256");
-	machine_finish(&m);
+	assert_true(x86_write_mptable(m.rig.memory, &m.info, &m.rig.err) < 0);
+	assert_error(&m.rig.err, AX_ERROR_CONFIGURATION, "256");
+	rig_finish(&m.rig);
 }
 
 int main(void)
