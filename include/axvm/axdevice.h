@@ -242,8 +242,9 @@ struct axdev_uart16550_config {
 	enum axdev_space space; /* PORT or MMIO */
 	uint64_t base;
 	uint8_t reg_shift; /* 0 for ports; register n stands at n << reg_shift */
-	uint32_t gsi;      /* edge */
-	struct axchr *chr; /* not owned, outlives the device */
+	uint32_t gsi;
+	enum axirq_trigger trigger; /* edge when not set */
+	struct axchr *chr;          /* not owned, outlives the device */
 };
 
 /* Arm PrimeCell UART r1p5 (DDI 0183), class "pl011", type 0x42 (ours): 4 KiB of MMIO. */

@@ -4,8 +4,8 @@
  * come from, and who calls this, is uart16550_dev.c.
  *
  * The INTR pin is followed through every fall and rise, even those that no register read could
- * catch (a THR write lowers THRE's interrupt and sends at once), because the line is an edge: a
- * driver that returns from its handler after one write waits for the next one.
+ * catch (a THR write lowers THRE's interrupt and sends at once), because the line is mostly an
+ * edge: a driver that returns from its handler after one write waits for the next one.
  */
 #include "uart16550.h"
 
@@ -55,7 +55,9 @@ static void update_pin(struct uart *uart)
 {
 	bool high = interrupt_id(uart) != UART_IIR_NO_INT;
 
-	if (high && !uart->irq_high && uart->line)
+	if (uart->line && uart->trigger == AXIRQ_LEVEL)
+		axirq_set_level(uart->line, high);
+	else if (uart->line && high && !uart->irq_high)
 		axirq_pulse(uart->line);
 	uart->irq_high = high;
 }
@@ -251,8 +253,9 @@ void axdev_uart_power_on(struct uart *uart)
 	uart->dll = 0x0c; /* 9600 baud of the usual 1.8432 MHz */
 	uart->dlm = 0;
 	uart->modem = modem_lines(uart);
-	uart->overrun = uart->thre_pending = uart->timeout_pending = uart->irq_high = false;
+	uart->overrun = uart->thre_pending = uart->timeout_pending = false;
 	uart->rx_count = uart->tx_count = 0;
+	update_pin(uart);
 }
 
 uint8_t axdev_uart_read(struct uart *uart, unsigned reg)

@@ -20,6 +20,7 @@ struct uart {
 	struct axchr *chr;       /* NULL: nothing is plugged in */
 	struct axirq_line *line; /* NULL: polled only */
 	uint8_t reg_shift;
+	enum axirq_trigger trigger;
 
 	pthread_mutex_t lock; /* everything below; vCPUs and the loop's thread */
 	bool suspended;

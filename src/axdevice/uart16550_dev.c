@@ -164,7 +164,8 @@ static int uart_create(const char *name, const void *config, const struct axdev_
 	if (!uart)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a UART");
 	if (services->irqs) {
-		int rc = axirq_claim(services->irqs, cfg->gsi, AXIRQ_EDGE, name, &uart->line, err);
+		int rc =
+			axirq_claim(services->irqs, cfg->gsi, cfg->trigger, name, &uart->line, err);
 
 		if (rc) {
 			free(uart);
@@ -176,6 +177,7 @@ static int uart_create(const char *name, const void *config, const struct axdev_
 		(struct axdev_resource){cfg->space, cfg->base, UART_REG_COUNT << cfg->reg_shift};
 	uart->dev.resource_count = 1;
 	uart->reg_shift = cfg->reg_shift;
+	uart->trigger = cfg->trigger;
 	uart->chr = cfg->chr;
 	pthread_mutex_init(&uart->lock, NULL);
 	axdev_uart_power_on(uart);

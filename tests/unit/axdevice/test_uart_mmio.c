@@ -127,12 +127,44 @@ static void test_refused(void **state)
 	}
 }
 
+/* A line that is level-triggered is high for as long as the pin is, and low after a reset. */
+static void test_level(void **state)
+{
+	const struct axdev_uart16550_config config = {
+		.space = AXDEV_MMIO, .base = BASE, .gsi = 5, .trigger = AXIRQ_LEVEL};
+	struct axdev_services services;
+	struct axdev *dev = NULL;
+	(void)state;
+
+	uart_rig_setup(&rig, -1, -1);
+	services = (struct axdev_services){.irqs = rig.irqs, .io_loop = rig.lt.loop};
+	assert_int_equal(axdev_create("uart16550", "serial1", &config, sizeof(config), &services,
+				      &dev, NULL),
+			 0);
+	assert_int_equal(axbus_attach(rig.bus, dev, NULL), 0);
+	mmio_out(UART_IER, 0, UART_IER_THRI);
+	assert_true(rig.chip.level[5]);
+	mmio_in(UART_LSR, 0); /* answers nothing */
+	assert_true(rig.chip.level[5]);
+	assert_int_equal(mmio_in(UART_IIR, 0) & 0xf, UART_IIR_THRI);
+	assert_false(rig.chip.level[5]);
+	mmio_out(UART_TX, 0, '>'); /* sent at once */
+	assert_true(rig.chip.level[5]);
+	assert_int_equal(rig.chip.rises[5], 2);
+	dev->ops->reset(dev);
+	assert_false(rig.chip.level[5]);
+	assert_int_equal(axbus_detach(rig.bus, dev, NULL), 0);
+	axdev_destroy(dev);
+	uart_rig_teardown(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_adjacent),
 		cmocka_unit_test(test_four_bytes_apart),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_level),
 	};
 
 	return cmocka_run_group_tests_name("axdevice uart mmio", tests, NULL, NULL);
