@@ -7,12 +7,12 @@
 
 #include "aarch64.h"
 
+#include "../native.h"
+
 #include <axvm/kvm.h>
 
 #include <linux/kvm.h>
 #include <pthread.h>
-
-struct a64_vcpu;
 
 /* An irqfd that a device asked for before the GIC could take it. */
 struct a64_irqfd {
@@ -38,7 +38,7 @@ struct axarch_vm {
 	bool gic_ready;
 	struct a64_irqfd waiting[A64_SPIS];
 
-	struct a64_vcpu **vcpus; /* by index; NULL until created. Not owned. */
+	struct axkvm_vcpu **vcpus; /* by index; NULL until created. Not owned. */
 
 	/* The guest has ended the machine, at which KVM switches all CPUs off. */
 	_Atomic bool ended;
@@ -49,9 +49,9 @@ struct axarch_vm {
 };
 
 struct a64_vcpu {
+	struct axkvm_vcpu *kvm; /* first, for axarch_kvm_* */
 	struct axarch_vm *vm;
 	uint32_t index;
-	struct axkvm_vcpu *kvm;
 	/* The hypercall exit whose answer goes into x0 before the next entry; NULL: none. */
 	const struct axvcpu_exit *answer;
 	/* The access that KVM could not decode, for dump. */

@@ -5,42 +5,23 @@
 #include "kvm_aarch64.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #define SCTLR_M 0x1u
 
-struct text {
-	char *buf;
-	size_t size, used;
-};
-
-static void AX_PRINTF(2, 3) put(struct text *text, const char *fmt, ...)
-{
-	if (text->used >= text->size)
-		return;
-	va_list args;
-	va_start(args, fmt);
-	int n = vsnprintf(text->buf + text->used, text->size - text->used, fmt, args);
-	va_end(args);
-	if (n > 0)
-		text->used += (size_t)n;
-}
-
 /* Physical addresses are known only while nothing is translated. */
-static void put_code(struct text *text, const struct a64_vcpu *vcpu, uint64_t pc)
+static void put_code(struct axarch_text *text, const struct a64_vcpu *vcpu, uint64_t pc)
 {
 	uint32_t word;
 
-	put(text, "code at %016" PRIx64 ":", pc);
+	axarch_put(text, "code at %016" PRIx64 ":", pc);
 	for (unsigned i = 0; i < 8; i++) {
 		if (!vcpu->vm->memory || axas_read_u32(vcpu->vm->memory, pc + 4 * i, &word) < 0) {
-			put(text, " ..");
+			axarch_put(text, " ..");
 			break;
 		}
-		put(text, " %08x", word);
+		axarch_put(text, " %08x", word);
 	}
-	put(text, "\n");
+	axarch_put(text, "\n");
 }
 
 void a64_vcpu_dump(void *impl, char *buf, size_t buf_size)
@@ -67,7 +48,7 @@ void a64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 	};
 	enum { PC = 0, SCTLR = 9 };
 	const struct a64_vcpu *vcpu = impl;
-	struct text text = {.buf = buf, .size = buf_size};
+	struct axarch_text text = {.buf = buf, .size = buf_size};
 	uint64_t values[AX_ARRAY_LEN(rows)], x;
 	bool online;
 
@@ -77,25 +58,27 @@ void a64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		if (a64_get_reg(vcpu, rows[i].id, &values[i], NULL) == 0)
 			continue;
-		put(&text, "vCPU %u: its registers cannot be read\n", vcpu->index);
+		axarch_put(&text, "vCPU %u: its registers cannot be read\n", vcpu->index);
 		return;
 	}
 	if (axkvm_vcpu_online(vcpu->kvm, &online, NULL) < 0)
 		online = true;
-	put(&text, "vCPU %u%s\n", vcpu->index, online ? "" : " (powered off)");
+	axarch_put(&text, "vCPU %u%s\n", vcpu->index, online ? "" : " (powered off)");
 	if (vcpu->has_undecoded)
-		put(&text,
-		    "accesses 0x%" PRIx64 ", where there is no memory, by an instruction that KVM "
-		    "does not decode (a pair, a vector, write-back; ISS 0x%" PRIx64 ")\n",
-		    vcpu->undecoded_gpa, vcpu->undecoded_iss);
+		axarch_put(&text,
+			   "accesses 0x%" PRIx64
+			   ", where there is no memory, by an instruction that KVM "
+			   "does not decode (a pair, a vector, write-back; ISS 0x%" PRIx64 ")\n",
+			   vcpu->undecoded_gpa, vcpu->undecoded_iss);
 	for (unsigned i = 0; i < 31; i++) {
 		if (a64_get_reg(vcpu, A64_X(i), &x, NULL) < 0)
 			x = 0;
-		put(&text, "x%-2u %016" PRIx64 "%s", i, x, i % 4 == 3 || i == 30 ? "\n" : "  ");
+		axarch_put(&text, "x%-2u %016" PRIx64 "%s", i, x,
+			   i % 4 == 3 || i == 30 ? "\n" : "  ");
 	}
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++)
-		put(&text, "%-6s %016" PRIx64 "%s", rows[i].name, values[i],
-		    i % 3 == 2 ? "\n" : "  ");
+		axarch_put(&text, "%-6s %016" PRIx64 "%s", rows[i].name, values[i],
+			   i % 3 == 2 ? "\n" : "  ");
 	if (!(values[SCTLR] & SCTLR_M))
 		put_code(&text, vcpu, values[PC]);
 }

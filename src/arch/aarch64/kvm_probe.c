@@ -4,40 +4,34 @@
  */
 #include "kvm_aarch64.h"
 
-#include <errno.h>
-
-#define CAPABILITY(cap, text)                        \
-	{                                            \
-		KVM_CAP_##cap, "KVM_CAP_" #cap, text \
-	}
 static const struct axkvm_requirement required[] = {
-	CAPABILITY(USER_MEMORY, "give the guest memory"),
-	CAPABILITY(ONE_REG, "set registers"),
-	CAPABILITY(DEVICE_CTRL, "make an interrupt controller"),
-	CAPABILITY(IRQCHIP, "have a GIC in the kernel"),
-	CAPABILITY(ARM_PSCI_0_2, "start CPUs and end the machine"),
-	CAPABILITY(IRQFD, "raise interrupts from I/O threads"),
-	CAPABILITY(IOEVENTFD, "hear doorbells without stopping the vCPU"),
-	CAPABILITY(IMMEDIATE_EXIT, "stop a vCPU without losing the request"),
-	CAPABILITY(READONLY_MEM, "protect memory from the guest"),
-	CAPABILITY(MP_STATE, "know which CPUs are powered"),
-	CAPABILITY(DESTROY_MEMORY_REGION_WORKS, "take memory away at run time"),
+	AXARCH_CAP(USER_MEMORY, "give the guest memory"),
+	AXARCH_CAP(ONE_REG, "set registers"),
+	AXARCH_CAP(DEVICE_CTRL, "make an interrupt controller"),
+	AXARCH_CAP(IRQCHIP, "have a GIC in the kernel"),
+	AXARCH_CAP(ARM_PSCI_0_2, "start CPUs and end the machine"),
+	AXARCH_CAP(IRQFD, "raise interrupts from I/O threads"),
+	AXARCH_CAP(IOEVENTFD, "hear doorbells without stopping the vCPU"),
+	AXARCH_CAP(IMMEDIATE_EXIT, "stop a vCPU without losing the request"),
+	AXARCH_CAP(READONLY_MEM, "protect memory from the guest"),
+	AXARCH_CAP(MP_STATE, "know which CPUs are powered"),
+	AXARCH_CAP(DESTROY_MEMORY_REGION_WORKS, "take memory away at run time"),
 };
 
 static const struct axkvm_requirement optional[] = {
-	CAPABILITY(ARM_VM_IPA_SIZE, "address bits a guest can have; none: 40"),
-	CAPABILITY(ARM_PMU_V3, "performance counters"),
-	CAPABILITY(ARM_SVE, "scalable vectors"),
-	CAPABILITY(ARM_PTRAUTH_ADDRESS, "pointer authentication"),
-	CAPABILITY(ARM_PTRAUTH_GENERIC, "pointer authentication"),
-	CAPABILITY(ARM_NISV_TO_USER, "telling where an access failed that KVM cannot decode"),
-	CAPABILITY(ARM_IRQ_LINE_LAYOUT_2, "private interrupts of CPUs beyond 255"),
-	CAPABILITY(IRQFD_RESAMPLE, "level interrupts without polling"),
-	CAPABILITY(IOEVENTFD_ANY_LENGTH, "doorbells of any width, which are faster"),
-	CAPABILITY(BINARY_STATS_FD, "KVM's own counters, and seeing which vCPU is halted"),
-	CAPABILITY(NR_MEMSLOTS, "memory slots a VM can have"),
-	CAPABILITY(NR_VCPUS, "vCPUs a VM should have at most"),
-	CAPABILITY(MAX_VCPUS, "vCPUs a VM can have"),
+	AXARCH_CAP(ARM_VM_IPA_SIZE, "address bits a guest can have; none: 40"),
+	AXARCH_CAP(ARM_PMU_V3, "performance counters"),
+	AXARCH_CAP(ARM_SVE, "scalable vectors"),
+	AXARCH_CAP(ARM_PTRAUTH_ADDRESS, "pointer authentication"),
+	AXARCH_CAP(ARM_PTRAUTH_GENERIC, "pointer authentication"),
+	AXARCH_CAP(ARM_NISV_TO_USER, "telling where an access failed that KVM cannot decode"),
+	AXARCH_CAP(ARM_IRQ_LINE_LAYOUT_2, "private interrupts of CPUs beyond 255"),
+	AXARCH_CAP(IRQFD_RESAMPLE, "level interrupts without polling"),
+	AXARCH_CAP(IOEVENTFD_ANY_LENGTH, "doorbells of any width, which are faster"),
+	AXARCH_CAP(BINARY_STATS_FD, "KVM's own counters, and seeing which vCPU is halted"),
+	AXARCH_CAP(NR_MEMSLOTS, "memory slots a VM can have"),
+	AXARCH_CAP(NR_VCPUS, "vCPUs a VM should have at most"),
+	AXARCH_CAP(MAX_VCPUS, "vCPUs a VM can have"),
 };
 
 int a64_require(const struct axkvm *kvm, struct ax_error *err)
@@ -67,31 +61,12 @@ static void ask_vm(struct axkvm *kvm, struct abilities *ret)
 
 int a64_probe(const char *kvm_device, struct ax_error *err)
 {
-	struct axkvm *kvm = NULL;
-	int ret = axkvm_open(kvm_device, &kvm, err);
-	if (ret < 0)
-		return ret;
-	ret = a64_require(kvm, err);
-	axkvm_close(kvm);
-	return ret;
-}
-
-struct fact_list {
-	struct axarch_fact *facts;
-	size_t max, count;
-};
-
-static void add(struct fact_list *list, const char *name, bool is_required, int value,
-		const char *what)
-{
-	if (list->count < list->max)
-		list->facts[list->count] = (struct axarch_fact){name, is_required, value, what};
-	list->count++;
+	return axarch_probe_kvm(kvm_device, required, AX_ARRAY_LEN(required), err);
 }
 
 size_t a64_facts(const char *kvm_device, struct axarch_fact *facts, size_t max)
 {
-	struct fact_list list = {.facts = facts, .max = max};
+	struct axarch_fact_list list = {.facts = facts, .max = max};
 	struct abilities can = {.gic2 = false};
 	struct axkvm *kvm = NULL;
 
@@ -99,17 +74,13 @@ size_t a64_facts(const char *kvm_device, struct axarch_fact *facts, size_t max)
 		kvm = NULL;
 	if (kvm)
 		ask_vm(kvm, &can);
-	add(&list, "KVM API", true, kvm ? axkvm_api_version(kvm) : 0, "everything");
-	add(&list, "GICv3", false, can.gic3, "interrupts for up to 512 CPUs");
-	add(&list, "GICv2", false, can.gic2, "interrupts for up to 8 CPUs");
-	add(&list, "KVM_ARM_VM_SMCCC_FILTER", false, can.calls,
-	    "hypercalls by HVC; the doorbell needs none");
-	for (size_t i = 0; i < AX_ARRAY_LEN(required); i++)
-		add(&list, required[i].name, true,
-		    kvm ? axkvm_check(kvm, required[i].capability) : 0, required[i].why);
-	for (size_t i = 0; i < AX_ARRAY_LEN(optional); i++)
-		add(&list, optional[i].name, false,
-		    kvm ? axkvm_check(kvm, optional[i].capability) : 0, optional[i].why);
+	axarch_add_fact(&list, "KVM API", true, kvm ? axkvm_api_version(kvm) : 0, "everything");
+	axarch_add_fact(&list, "GICv3", false, can.gic3, "interrupts for up to 512 CPUs");
+	axarch_add_fact(&list, "GICv2", false, can.gic2, "interrupts for up to 8 CPUs");
+	axarch_add_fact(&list, "KVM_ARM_VM_SMCCC_FILTER", false, can.calls,
+			"hypercalls by HVC; the doorbell needs none");
+	axarch_add_capabilities(&list, kvm, required, AX_ARRAY_LEN(required), true);
+	axarch_add_capabilities(&list, kvm, optional, AX_ARRAY_LEN(optional), false);
 	axkvm_close(kvm);
 	return list.count;
 }

@@ -5,6 +5,7 @@
 #include "kvm_aarch64.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -109,18 +110,6 @@ static int vcpu_complete(void *impl, struct ax_error *err)
 	return ret < 0 ? ret : axkvm_vcpu_complete(vcpu->kvm, err);
 }
 
-static void vcpu_kick(void *impl)
-{
-	struct a64_vcpu *vcpu = impl;
-	axkvm_vcpu_kick(vcpu->kvm);
-}
-
-static void vcpu_clear_kick(void *impl)
-{
-	struct a64_vcpu *vcpu = impl;
-	axkvm_vcpu_clear_kick(vcpu->kvm);
-}
-
 /* Has it executed anything? Not known where KVM has no statistics. */
 static bool has_run(const struct a64_vcpu *vcpu)
 {
@@ -160,11 +149,12 @@ static void vcpu_destroy(void *impl)
 	free(vcpu);
 }
 
+_Static_assert(offsetof(struct a64_vcpu, kvm) == 0, "axarch_kvm_* find it there");
 static const struct axvcpu_ops vcpu_ops = {
 	.setup = vcpu_setup,
 	.run = vcpu_run,
-	.kick = vcpu_kick,
-	.clear_kick = vcpu_clear_kick,
+	.kick = axarch_kvm_kick,
+	.clear_kick = axarch_kvm_clear_kick,
 	.complete = vcpu_complete,
 	.halted = vcpu_halted,
 	.online = vcpu_online,
@@ -180,17 +170,16 @@ static const struct axvcpu_ops vcpu_ops = {
 int a64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
 		    void **ret_impl, struct ax_error *err)
 {
-	if (index >= vm->config.vcpu_count || vm->vcpus[index])
-		return ax_error_set(err, AX_ERROR_VCPU_CREATION, EINVAL,
-				    "vCPU %u of VM %s: there are %u, each is created once", index,
-				    vm->name, vm->config.vcpu_count);
+	int ret = axarch_check_new_vcpu(&vm->config, vm->vcpus, index, err);
+	if (ret < 0)
+		return ret;
 	struct a64_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	if (!vcpu)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for vCPU %u",
 				    index);
 	vcpu->vm = vm;
 	vcpu->index = index;
-	int ret = axkvm_vcpu_create(vm->vm, index, &vcpu->kvm, err);
+	ret = axkvm_vcpu_create(vm->vm, index, &vcpu->kvm, err);
 	if (ret == 0) {
 		ret = init_vcpu(vcpu, err);
 		if (ret < 0)
@@ -200,7 +189,7 @@ int a64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_op
 		free(vcpu);
 		return ret;
 	}
-	vm->vcpus[index] = vcpu;
+	vm->vcpus[index] = vcpu->kvm;
 	*ret_ops = &vcpu_ops;
 	*ret_impl = vcpu;
 	return 0;

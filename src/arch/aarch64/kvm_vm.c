@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,31 +40,14 @@ static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_p
 		struct ax_error *err)
 {
 	struct axarch_plan narrowed;
-	struct axkvm *kvm;
 	int ret = a64_plan(config, &narrowed, err);
+	int bits = ret == 0 ? axarch_ask_kvm(config->kvm_device, KVM_CAP_ARM_VM_IPA_SIZE) : -1;
 
-	if (ret == 0 && axkvm_open(config->kvm_device, &kvm, NULL) == 0) {
-		const int bits = axkvm_check(kvm, KVM_CAP_ARM_VM_IPA_SIZE);
-
-		axkvm_close(kvm);
+	if (bits >= 0)
 		ret = a64_plan_narrow(&narrowed, (unsigned)bits, err);
-	}
 	if (ret == 0)
 		*ret_plan = narrowed;
 	return ret;
-}
-
-static int check_counts(struct axarch_vm *vm, struct ax_error *err)
-{
-	int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
-
-	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
-			     vm->config.vcpu_count, max_vcpus);
-		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
-	}
-	return 0;
 }
 
 /* The type of an aarch64 VM is its number of address bits; 0 means 40, all there was once. */
@@ -89,15 +71,12 @@ static void report_undecoded(struct axarch_vm *vm)
 		ax_log(AX_LOG_WARN, "aarch64", "KVM_CAP_ARM_NISV_TO_USER: %s", strerror(errno));
 }
 
+/* Hardware ids are KVM's own, as the plan has seen. */
 static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
 		       struct ax_error *err)
 {
-	vm->config = *config;
-	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
-	vm->config.name = vm->name;
-	vm->config.hardware_ids = NULL; /* the plan has seen that they are KVM's own */
-	vm->config.kvm_device = NULL;   /* opened once; the name need not live */
-	vm->vcpus = calloc(config->vcpu_count, sizeof(struct a64_vcpu *));
+	axarch_copy_config(config, vm->name, sizeof(vm->name), &vm->config);
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct axkvm_vcpu *));
 	if (!vm->vcpus)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
@@ -120,10 +99,9 @@ static void a64_vm_destroy(struct axarch_vm *vm)
 static int a64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
 			 struct axarch_vm **ret_vm, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > A64_MAX_VCPUS)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				    "%u CPUs are asked for, 1 to %u are possible",
-				    config->vcpu_count, A64_MAX_VCPUS);
+	int ret = axarch_check_vcpus(config, A64_MAX_VCPUS, err);
+	if (ret < 0)
+		return ret;
 	struct axarch_vm *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
@@ -132,14 +110,14 @@ static int a64_vm_create(const struct axarch_vm_config *config, const struct axa
 		vm->waiting[i].event_fd = -1;
 	pthread_mutex_init(&vm->lock, NULL);
 	vm->plan = *plan;
-	int ret = copy_config(vm, config, err);
+	ret = copy_config(vm, config, err);
 
 	if (ret == 0)
 		ret = axkvm_open(config->kvm_device, &vm->kvm, err);
 	if (ret == 0)
 		ret = a64_require(vm->kvm, err);
 	if (ret == 0)
-		ret = check_counts(vm, err);
+		ret = axarch_check_kvm_vcpus(config, axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS), err);
 	if (ret == 0)
 		ret = create_vm(vm, err);
 	if (ret == 0)
@@ -207,45 +185,15 @@ static int a64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct a
 	return ret < 0 ? ret : a64_gic_finish(vm, err);
 }
 
-/* KVM counts per vCPU; the VM's value is their sum. */
-static int sum(struct axarch_vm *vm, const char *name, uint64_t *total)
-{
-	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
-		uint64_t value;
-		if (!vm->vcpus[i])
-			continue;
-		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
-		if (ret < 0)
-			return ret;
-		*total += value;
-	}
-	return 0;
-}
-
 static int a64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
 {
-	static const struct {
-		const char *name, *theirs[2];
-	} names[] = {
+	static const struct axarch_stat list[] = {
 		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
-		{"halt_exits", {"wfi_exit_stat"}},
+		{"halt_exits", {"wfi_exit_stat", NULL}},
 	};
-	uint64_t total = 0;
-	int ret = -ENOENT;
 
-	for (size_t i = 0; i < AX_ARRAY_LEN(names); i++) {
-		if (strcmp(name, names[i].name))
-			continue;
-		ret = sum(vm, names[i].theirs[0], &total);
-		if (ret == 0 && names[i].theirs[1])
-			ret = sum(vm, names[i].theirs[1], &total);
-		*ret_value = ret == 0 ? total : *ret_value;
-		return ret;
-	}
-	ret = sum(vm, name, &total);
-	if (ret == 0)
-		*ret_value = total;
-	return ret;
+	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, list, AX_ARRAY_LEN(list), name,
+			       ret_value);
 }
 
 const struct axarch axarch_aarch64 = {

@@ -5,40 +5,21 @@
 #include "kvm_riscv64.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-struct text {
-	char *buf;
-	size_t size, used;
-};
-
-static void AX_PRINTF(2, 3) put(struct text *text, const char *fmt, ...)
-{
-	if (text->used >= text->size)
-		return;
-	va_list args;
-	va_start(args, fmt);
-	int n = vsnprintf(text->buf + text->used, text->size - text->used, fmt, args);
-	va_end(args);
-	if (n > 0)
-		text->used += (size_t)n;
-}
 
 /* Instructions begin at halfwords. */
-static void put_code(struct text *text, const struct rv64_vcpu *vcpu, uint64_t pc)
+static void put_code(struct axarch_text *text, const struct rv64_vcpu *vcpu, uint64_t pc)
 {
 	uint16_t half;
 
-	put(text, "code at %016" PRIx64 ":", pc);
+	axarch_put(text, "code at %016" PRIx64 ":", pc);
 	for (unsigned i = 0; i < 12; i++) {
 		if (!vcpu->vm->memory || axas_read_u16(vcpu->vm->memory, pc + 2 * i, &half) < 0) {
-			put(text, " ..");
+			axarch_put(text, " ..");
 			break;
 		}
-		put(text, " %04x", half);
+		axarch_put(text, " %04x", half);
 	}
-	put(text, "\n");
+	axarch_put(text, "\n");
 }
 
 void rv64_vcpu_dump(void *impl, char *buf, size_t buf_size)
@@ -52,7 +33,7 @@ void rv64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 		"sstatus", "sie", "stvec", "sscratch", "sepc", "scause", "stval", "sip", "satp",
 	};
 	const struct rv64_vcpu *vcpu = impl;
-	struct text text = {.buf = buf, .size = buf_size};
+	struct axarch_text text = {.buf = buf, .size = buf_size};
 	uint64_t x[AX_ARRAY_LEN(core)], csr[RV64_CSR_COUNT], mode = 0;
 	bool online = true;
 	int ret = 0;
@@ -69,15 +50,16 @@ void rv64_vcpu_dump(void *impl, char *buf, size_t buf_size)
 	if (ret == 0)
 		ret = axkvm_vcpu_online(vcpu->kvm, &online, NULL);
 	if (ret < 0) {
-		put(&text, "vCPU %u: its registers cannot be read\n", vcpu->index);
+		axarch_put(&text, "vCPU %u: its registers cannot be read\n", vcpu->index);
 		return;
 	}
-	put(&text, "vCPU %u (hart id %u), %s-mode%s\n", vcpu->index, vcpu->hart_id,
-	    mode ? "S" : "U", online ? "" : ", stopped");
+	axarch_put(&text, "vCPU %u (hart id %u), %s-mode%s\n", vcpu->index, vcpu->hart_id,
+		   mode ? "S" : "U", online ? "" : ", stopped");
 	for (size_t i = 0; i < AX_ARRAY_LEN(core); i++)
-		put(&text, "%-3s %016" PRIx64 "%s", core[i], x[i], i % 4 == 3 ? "\n" : "  ");
+		axarch_put(&text, "%-3s %016" PRIx64 "%s", core[i], x[i], i % 4 == 3 ? "\n" : "  ");
 	for (size_t i = 0; i < RV64_CSR_COUNT; i++)
-		put(&text, "%-8s %016" PRIx64 "%s", csrs[i], csr[i], i % 3 == 2 ? "\n" : "  ");
+		axarch_put(&text, "%-8s %016" PRIx64 "%s", csrs[i], csr[i],
+			   i % 3 == 2 ? "\n" : "  ");
 	if (!csr[RV64_CSR_SATP])
 		put_code(&text, vcpu, x[RV64_CORE_PC]);
 }

@@ -13,26 +13,26 @@
 
 #define S_EXTERNAL 9u /* cause of the supervisor's external interrupt */
 
-static int drive_external(const struct rv64_vcpu *vcpu, bool level)
+static int drive_external(const struct axkvm_vcpu *vcpu, bool level)
 {
 	struct kvm_interrupt interrupt = {
 		.irq = level ? (uint32_t)KVM_INTERRUPT_SET : (uint32_t)KVM_INTERRUPT_UNSET,
 	};
 
-	return ioctl(axkvm_vcpu_fd(vcpu->kvm), KVM_INTERRUPT, &interrupt) < 0 ? -errno : 0;
+	return ioctl(axkvm_vcpu_fd(vcpu), KVM_INTERRUPT, &interrupt) < 0 ? -errno : 0;
 }
 
 static void plic_output(void *ctx, uint32_t context, bool level)
 {
 	struct axarch_vm *vm = ctx;
-	const struct rv64_vcpu *vcpu = vm->vcpus[context];
+	const struct axkvm_vcpu *vcpu = vm->vcpus[context];
 
 	/* Lines may move before the first vCPU is made and after the last is gone. */
 	if (!vcpu)
 		return;
 	int ret = drive_external(vcpu, level);
 	if (ret < 0)
-		ax_log(AX_LOG_ERROR, "riscv64", "KVM_INTERRUPT of vCPU %u: %s", vcpu->index,
+		ax_log(AX_LOG_ERROR, "riscv64", "KVM_INTERRUPT of vCPU %u: %s", context,
 		       strerror(-ret));
 }
 
@@ -129,7 +129,7 @@ static int inject_external(struct rv64_vcpu *vcpu, const struct axvcpu_irq *irq,
 				    "only %u, the external one, can be raised",
 				    irq->vector, vcpu->index, S_EXTERNAL);
 	atomic_store(&vcpu->injected, true);
-	int ret = drive_external(vcpu, true);
+	int ret = drive_external(vcpu->kvm, true);
 	if (ret == 0)
 		return 0;
 	return ax_error_set(err, AX_ERROR_IRQ_INJECTION, -ret, "KVM_INTERRUPT of vCPU %u: %s",
@@ -139,7 +139,7 @@ static int inject_external(struct rv64_vcpu *vcpu, const struct axvcpu_irq *irq,
 void rv64_vcpu_injected_done(struct rv64_vcpu *vcpu)
 {
 	atomic_store(&vcpu->injected, false);
-	drive_external(vcpu, false);
+	drive_external(vcpu->kvm, false);
 }
 
 int rv64_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err)

@@ -8,6 +8,8 @@
 
 #include "riscv64.h"
 
+#include "../native.h"
+
 #include <axvm/kvm.h>
 
 #include <linux/kvm.h>
@@ -52,8 +54,6 @@ enum { RV64_AIA_CTRL_INIT = 0 };
 
 /* ---- the VM and its vCPUs -------------------------------------------------------------------- */
 
-struct rv64_vcpu;
-
 struct axarch_vm {
 	char name[64];
 	struct axarch_vm_config config; /* name and hardware_ids point into this struct */
@@ -67,8 +67,8 @@ struct axarch_vm {
 	uint32_t aia_ids;
 	struct rv64_hart hart; /* filled when the first vCPU is made */
 
-	struct rv64_vcpu **vcpus; /* by index; NULL until created. Not owned. */
-	struct axchr *console;    /* where the SBI's goes; NULL: nowhere */
+	struct axkvm_vcpu **vcpus; /* by index; NULL until created. Not owned. */
+	struct axchr *console;     /* where the SBI's goes; NULL: nowhere */
 
 	/* From load. */
 	struct rv64_start start;
@@ -79,9 +79,9 @@ struct axarch_vm {
 enum rv64_csr_step { RV64_CSR_IDLE, RV64_CSR_READ, RV64_CSR_WRITE_DUE, RV64_CSR_WRITE };
 
 struct rv64_vcpu {
+	struct axkvm_vcpu *kvm; /* first, for axarch_kvm_* */
 	struct axarch_vm *vm;
 	uint32_t index, hart_id;
-	struct axkvm_vcpu *kvm;
 	/* The exit whose answer KVM gets before the next entry; NULL: none. */
 	const struct axvcpu_exit *answer;
 	enum rv64_csr_step csr_step;

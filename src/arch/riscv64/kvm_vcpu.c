@@ -5,6 +5,7 @@
 #include "kvm_riscv64.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -83,18 +84,6 @@ static int vcpu_run(void *impl, struct axvcpu_exit *exit, struct ax_error *err)
 	return ret;
 }
 
-static void vcpu_kick(void *impl)
-{
-	struct rv64_vcpu *vcpu = impl;
-	axkvm_vcpu_kick(vcpu->kvm);
-}
-
-static void vcpu_clear_kick(void *impl)
-{
-	struct rv64_vcpu *vcpu = impl;
-	axkvm_vcpu_clear_kick(vcpu->kvm);
-}
-
 /* A second half that is due stays so until the next run. */
 static int vcpu_complete(void *impl, struct ax_error *err)
 {
@@ -118,12 +107,6 @@ static bool vcpu_halted(void *impl)
 	return vcpu->index != 0 && axkvm_vcpu_stat(vcpu->kvm, "exits", &exits) == 0 && exits == 0;
 }
 
-static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)
-{
-	struct rv64_vcpu *vcpu = impl;
-	return axkvm_vcpu_online(vcpu->kvm, ret_online, err);
-}
-
 static void vcpu_destroy(void *impl)
 {
 	struct rv64_vcpu *vcpu = impl;
@@ -134,14 +117,15 @@ static void vcpu_destroy(void *impl)
 	free(vcpu);
 }
 
+_Static_assert(offsetof(struct rv64_vcpu, kvm) == 0, "axarch_kvm_* find it there");
 static const struct axvcpu_ops vcpu_ops = {
 	.setup = vcpu_setup,
 	.run = vcpu_run,
-	.kick = vcpu_kick,
-	.clear_kick = vcpu_clear_kick,
+	.kick = axarch_kvm_kick,
+	.clear_kick = axarch_kvm_clear_kick,
 	.complete = vcpu_complete,
 	.halted = vcpu_halted,
-	.online = vcpu_online,
+	.online = axarch_kvm_online,
 	.inject = rv64_vcpu_inject,
 	.set_entry = rv64_vcpu_set_entry,
 	.set_gpr = rv64_vcpu_set_gpr,
@@ -154,10 +138,9 @@ static const struct axvcpu_ops vcpu_ops = {
 int rv64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
 		     void **ret_impl, struct ax_error *err)
 {
-	if (index >= vm->config.vcpu_count || vm->vcpus[index])
-		return ax_error_set(err, AX_ERROR_VCPU_CREATION, EINVAL,
-				    "vCPU %u of VM %s: there are %u, each is created once", index,
-				    vm->name, vm->config.vcpu_count);
+	int ret = axarch_check_new_vcpu(&vm->config, vm->vcpus, index, err);
+	if (ret < 0)
+		return ret;
 	struct rv64_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	if (!vcpu)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for vCPU %u",
@@ -166,7 +149,7 @@ int rv64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_o
 	vcpu->index = index;
 	vcpu->hart_id = vm->hart_ids[index];
 	/* In KVM the vCPU's id is its hart id, and the first one made is the one that starts. */
-	int ret = axkvm_vcpu_create(vm->vm, vcpu->hart_id, &vcpu->kvm, err);
+	ret = axkvm_vcpu_create(vm->vm, vcpu->hart_id, &vcpu->kvm, err);
 	if (ret == 0 && index == 0)
 		ret = rv64_read_hart(vcpu, &vm->hart, err);
 	if (ret < 0) {
@@ -174,7 +157,7 @@ int rv64_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_o
 		free(vcpu);
 		return ret;
 	}
-	vm->vcpus[index] = vcpu;
+	vm->vcpus[index] = vcpu->kvm;
 	*ret_ops = &vcpu_ops;
 	*ret_impl = vcpu;
 	return 0;

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -25,15 +24,11 @@ static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_p
 		struct ax_error *err)
 {
 	struct axarch_plan narrowed;
-	struct axkvm *kvm;
 	int ret = rv64_plan(config, &narrowed, err);
+	int bits = ret == 0 ? axarch_ask_kvm(config->kvm_device, KVM_CAP_VM_GPA_BITS) : -1;
 
-	if (ret == 0 && axkvm_open(config->kvm_device, &kvm, NULL) == 0) {
-		const int bits = axkvm_check(kvm, KVM_CAP_VM_GPA_BITS);
-
-		axkvm_close(kvm);
+	if (bits >= 0)
 		ret = rv64_plan_narrow(&narrowed, (unsigned)bits, err);
-	}
 	if (ret == 0)
 		*ret_plan = narrowed;
 	return ret;
@@ -41,35 +36,26 @@ static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_p
 
 static int check_counts(struct axarch_vm *vm, struct ax_error *err)
 {
-	const int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
 	const int max_ids = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPU_ID);
+	int ret = axarch_check_kvm_vcpus(&vm->config, axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS), err);
 
-	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-			     "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
-			     vm->config.vcpu_count, max_vcpus);
-		return ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
-	}
-	for (uint32_t i = 0; max_ids && i < vm->config.vcpu_count; i++) {
+	for (uint32_t i = 0; ret == 0 && max_ids && i < vm->config.vcpu_count; i++) {
 		if (vm->hart_ids[i] < (uint32_t)max_ids)
 			continue;
 		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 			     "hart id %u is asked for, this host's KVM takes ids below %d",
 			     vm->hart_ids[i], max_ids);
-		return ax_error_hint(err, "choose smaller hardware ids");
+		ret = ax_error_hint(err, "choose smaller hardware ids");
 	}
-	return 0;
+	return ret;
 }
 
 static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
 		       struct ax_error *err)
 {
-	vm->config = *config;
-	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
-	vm->config.name = vm->name;
-	vm->config.kvm_device = NULL; /* opened once; the name need not live */
+	axarch_copy_config(config, vm->name, sizeof(vm->name), &vm->config);
 	vm->hart_ids = calloc(config->vcpu_count, sizeof(*vm->hart_ids));
-	vm->vcpus = calloc(config->vcpu_count, sizeof(struct rv64_vcpu *));
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct axkvm_vcpu *));
 	if (!vm->hart_ids || !vm->vcpus)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
@@ -94,16 +80,15 @@ static void rv64_vm_destroy(struct axarch_vm *vm)
 static int rv64_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
 			  struct axarch_vm **ret_vm, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > RV64_MAX_VCPUS)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				    "%u CPUs are asked for, 1 to %u are possible",
-				    config->vcpu_count, RV64_MAX_VCPUS);
+	int ret = axarch_check_vcpus(config, RV64_MAX_VCPUS, err);
+	if (ret < 0)
+		return ret;
 	struct axarch_vm *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
 	vm->aia_fd = -1;
 	vm->plan = *plan;
-	int ret = copy_config(vm, config, err);
+	ret = copy_config(vm, config, err);
 
 	if (ret == 0)
 		ret = axkvm_open(config->kvm_device, &vm->kvm, err);
@@ -175,43 +160,15 @@ static int rv64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct 
 	return ret < 0 ? ret : rv64_irqchip_finish(vm, err);
 }
 
-/* ---- statistics ------------------------------------------------------------------------------ */
-
-/* KVM counts per vCPU; the VM's value is their sum. */
-static int sum(struct axarch_vm *vm, const char *name, uint64_t *total)
-{
-	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
-		uint64_t value;
-		if (!vm->vcpus[i])
-			continue;
-		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
-		if (ret < 0)
-			return ret;
-		*total += value;
-	}
-	return 0;
-}
-
 static int rv64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
 {
-	static const struct {
-		const char *name, *theirs[2];
-	} names[] = {
+	static const struct axarch_stat list[] = {
 		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
 		{"halt_exits", {"wfi_exit_stat", NULL}},
 	};
-	const char *theirs[2] = {name, NULL};
-	uint64_t total = 0;
-	int ret = 0;
 
-	for (size_t i = 0; i < AX_ARRAY_LEN(names); i++)
-		if (!strcmp(name, names[i].name))
-			memcpy(theirs, names[i].theirs, sizeof(theirs));
-	for (size_t i = 0; ret == 0 && i < AX_ARRAY_LEN(theirs) && theirs[i]; i++)
-		ret = sum(vm, theirs[i], &total);
-	if (ret == 0)
-		*ret_value = total;
-	return ret;
+	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, list, AX_ARRAY_LEN(list), name,
+			       ret_value);
 }
 
 const struct axarch axarch_riscv64 = {

@@ -5,6 +5,7 @@
 #include "kvm_x86.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -66,38 +67,6 @@ static int vcpu_run(void *impl, struct axvcpu_exit *exit, struct ax_error *err)
 	return axkvm_vcpu_run(vcpu->kvm, exit, NULL, NULL, err);
 }
 
-static void vcpu_kick(void *impl)
-{
-	struct x86_vcpu *vcpu = impl;
-	axkvm_vcpu_kick(vcpu->kvm);
-}
-
-static void vcpu_clear_kick(void *impl)
-{
-	struct x86_vcpu *vcpu = impl;
-	axkvm_vcpu_clear_kick(vcpu->kvm);
-}
-
-static int vcpu_complete(void *impl, struct ax_error *err)
-{
-	struct x86_vcpu *vcpu = impl;
-	return axkvm_vcpu_complete(vcpu->kvm, err);
-}
-
-static bool vcpu_halted(void *impl)
-{
-	struct x86_vcpu *vcpu = impl;
-	return axkvm_vcpu_halted(vcpu->kvm);
-}
-
-/* Application processors wait for INIT and SIPI. Linux takes a CPU down without telling anybody: it
- * stays up here. */
-static int vcpu_online(void *impl, bool *ret_online, struct ax_error *err)
-{
-	struct x86_vcpu *vcpu = impl;
-	return axkvm_vcpu_online(vcpu->kvm, ret_online, err);
-}
-
 static void vcpu_destroy(void *impl)
 {
 	struct x86_vcpu *vcpu = impl;
@@ -108,14 +77,17 @@ static void vcpu_destroy(void *impl)
 	free(vcpu);
 }
 
+_Static_assert(offsetof(struct x86_vcpu, kvm) == 0, "axarch_kvm_* find it there");
 static const struct axvcpu_ops vcpu_ops = {
 	.setup = vcpu_setup,
 	.run = vcpu_run,
-	.kick = vcpu_kick,
-	.clear_kick = vcpu_clear_kick,
-	.complete = vcpu_complete,
-	.halted = vcpu_halted,
-	.online = vcpu_online,
+	.kick = axarch_kvm_kick,
+	.clear_kick = axarch_kvm_clear_kick,
+	.complete = axarch_kvm_complete,
+	.halted = axarch_kvm_halted,
+	/* Application processors wait for INIT and SIPI. Linux takes a CPU down without telling
+	 * anybody: it stays up here. */
+	.online = axarch_kvm_online,
 	.inject = x86_vcpu_inject,
 	.set_entry = x86_vcpu_set_entry,
 	.set_gpr = x86_vcpu_set_gpr,
@@ -128,10 +100,9 @@ static const struct axvcpu_ops vcpu_ops = {
 int x86_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
 		    void **ret_impl, struct ax_error *err)
 {
-	if (index >= vm->config.vcpu_count || vm->vcpus[index])
-		return ax_error_set(err, AX_ERROR_VCPU_CREATION, EINVAL,
-				    "vCPU %u of VM %s: there are %u, each is created once", index,
-				    vm->name, vm->config.vcpu_count);
+	int ret = axarch_check_new_vcpu(&vm->config, vm->vcpus, index, err);
+	if (ret < 0)
+		return ret;
 	struct x86_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	if (!vcpu)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for vCPU %u",
@@ -140,12 +111,12 @@ int x86_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_op
 	vcpu->index = index;
 	vcpu->apic_id = vm->apic_ids[index];
 	/* In KVM the vCPU's id is its APIC id. */
-	int ret = axkvm_vcpu_create(vm->vm, vcpu->apic_id, &vcpu->kvm, err);
+	ret = axkvm_vcpu_create(vm->vm, vcpu->apic_id, &vcpu->kvm, err);
 	if (ret < 0) {
 		free(vcpu);
 		return ret;
 	}
-	vm->vcpus[index] = vcpu;
+	vm->vcpus[index] = vcpu->kvm;
 	*ret_ops = &vcpu_ops;
 	*ret_impl = vcpu;
 	return 0;

@@ -8,7 +8,6 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -55,25 +54,16 @@ static int name_bootstrap_cpu(struct axarch_vm *vm, struct ax_error *err)
 
 static int check_counts(struct axarch_vm *vm, struct ax_error *err)
 {
-	int max_vcpus = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS);
 	int max_ids = axkvm_check(vm->kvm, KVM_CAP_MAX_VCPU_ID);
-	int ret;
+	int ret = axarch_check_kvm_vcpus(&vm->config, axkvm_check(vm->kvm, KVM_CAP_MAX_VCPUS), err);
 
-	if (max_vcpus && vm->config.vcpu_count > (uint32_t)max_vcpus) {
-		ret = ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				   "%u CPUs are asked for, this host's KVM runs up to %d in one VM",
-				   vm->config.vcpu_count, max_vcpus);
-		ax_error_hint(err, "ask for 1 to %d CPUs", max_vcpus);
-		return ret;
-	}
-	if (max_ids && vm->max_apic_id >= (uint32_t)max_ids) {
+	if (ret == 0 && max_ids && vm->max_apic_id >= (uint32_t)max_ids) {
 		ret = ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 				   "APIC id %u is asked for, this host's KVM takes ids below %d",
 				   vm->max_apic_id, max_ids);
 		ax_error_hint(err, "choose smaller hardware ids");
-		return ret;
 	}
-	return 0;
+	return ret;
 }
 
 /* The model's plan, within what this host's CPUs can address (CPUID 0x80000008). */
@@ -95,11 +85,9 @@ static int plan(const struct axarch_vm_config *config, struct axarch_plan *ret_p
 static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *config,
 		       struct ax_error *err)
 {
-	vm->config = *config;
-	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "vm");
-	vm->config.name = vm->name;
+	axarch_copy_config(config, vm->name, sizeof(vm->name), &vm->config);
 	vm->apic_ids = calloc(config->vcpu_count, sizeof(*vm->apic_ids));
-	vm->vcpus = calloc(config->vcpu_count, sizeof(struct x86_vcpu *));
+	vm->vcpus = calloc(config->vcpu_count, sizeof(struct axkvm_vcpu *));
 	if (!vm->apic_ids || !vm->vcpus)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
@@ -110,7 +98,6 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	if (ret == 0)
 		x86_warn_of_large_ids(vm->name, vm->apic_ids, config->vcpu_count);
 	vm->config.hardware_ids = vm->apic_ids;
-	vm->config.kvm_device = NULL; /* opened once; the name need not live */
 	return ret;
 }
 
@@ -129,14 +116,13 @@ static void x86_vm_destroy(struct axarch_vm *vm)
 static int x86_vm_create(const struct axarch_vm_config *config, const struct axarch_plan *plan,
 			 struct axarch_vm **ret_vm, struct ax_error *err)
 {
-	if (config->vcpu_count < 1 || config->vcpu_count > X86_MAX_VCPUS)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				    "%u CPUs are asked for, 1 to %u are possible",
-				    config->vcpu_count, X86_MAX_VCPUS);
+	int ret = axarch_check_vcpus(config, X86_MAX_VCPUS, err);
+	if (ret < 0)
+		return ret;
 	struct axarch_vm *vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
-	int ret = copy_config(vm, config, err);
+	ret = copy_config(vm, config, err);
 	if (ret < 0)
 		goto fail;
 	vm->plan = *plan;
@@ -238,22 +224,9 @@ static int x86_vm_load(struct axarch_vm *vm, struct axas *memory, const struct a
 	return x86_load(memory, &info, &vm->start, err);
 }
 
-/* KVM counts per vCPU; the VM's value is their sum. */
 static int x86_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
 {
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < vm->config.vcpu_count; i++) {
-		uint64_t value;
-		if (!vm->vcpus[i])
-			continue;
-		int ret = axkvm_vcpu_stat(vm->vcpus[i]->kvm, name, &value);
-		if (ret < 0)
-			return ret;
-		sum += value;
-	}
-	*ret_value = sum;
-	return 0;
+	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, NULL, 0, name, ret_value);
 }
 
 const struct axarch axarch_x86_64 = {

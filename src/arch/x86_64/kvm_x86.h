@@ -7,6 +7,8 @@
 
 #include "x86.h"
 
+#include "../native.h"
+
 #include <axvm/kvm.h>
 
 #include <linux/kvm.h>
@@ -18,8 +20,6 @@
 #define KVM_X2APIC_API_USE_32BIT_IDS           (1ULL << 0)
 #define KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK (1ULL << 1)
 #endif
-
-struct x86_vcpu;
 
 struct axarch_vm {
 	char name[64];
@@ -35,8 +35,8 @@ struct axarch_vm {
 	struct kvm_cpuid2 *cpuid;
 	uint32_t tsc_khz;
 
-	struct x86_vcpu **vcpus; /* by index; NULL until created. Not owned. */
-	struct axbus *bus;       /* from platform_attach; NULL before */
+	struct axkvm_vcpu **vcpus; /* by index; NULL until created. Not owned. */
+	struct axbus *bus;         /* from platform_attach; NULL before */
 	bool msrs_filtered;
 
 	/* From load: where the bootstrap processor starts, and memory for reports. */
@@ -45,9 +45,9 @@ struct axarch_vm {
 };
 
 struct x86_vcpu {
+	struct axkvm_vcpu *kvm; /* first, for axarch_kvm_* */
 	struct axarch_vm *vm;
 	uint32_t index, apic_id;
-	struct axkvm_vcpu *kvm;
 
 	/* Interrupts waiting for the next entry, one bit a vector (kvm_irq.c). */
 	_Atomic bool irq_waiting;

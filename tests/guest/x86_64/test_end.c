@@ -31,7 +31,7 @@ GUEST_TEST(end_fail_entry, "end-fail-entry")
 
 	guest_create(&guest, &(struct guest_config){0});
 	GUEST_LOAD(&guest, spin);
-	fd = axkvm_vcpu_fd(guest.vm->vcpus[0]->kvm);
+	fd = axkvm_vcpu_fd(guest.vm->vcpus[0]);
 	CHECK_EQ(ioctl(fd, KVM_GET_SREGS, &sregs), 0);
 	sregs.cs.l = sregs.cs.db = 1;
 	if (ioctl(fd, KVM_SET_SREGS, &sregs) < 0)
