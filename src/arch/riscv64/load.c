@@ -1,6 +1,6 @@
 /*
- * rv64_load: from an open kernel file to a machine ready to run. Says where the kernel goes, what it
- * needs and where the tree is, and where the first hart starts; the steps are ../tree_load.c's.
+ * rv64_load: from an open kernel file to a machine ready to run. Says where the kernel goes, what
+ * it needs and where the tree is, and where the first hart starts; the steps are ../tree_load.c's.
  * Linux' Documentation/arch/riscv/boot.rst.
  */
 #include "riscv64.h"
