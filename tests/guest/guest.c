@@ -142,7 +142,7 @@ void guest_finish(struct guest *guest)
 	int ret = 0;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 5;
+	until.tv_sec += 20;
 	pthread_mutex_lock(&guest->lock);
 	while (!guest->done && !guest->ended && !guest->powered && ret == 0)
 		ret = pthread_cond_timedwait(&guest->changed, &guest->lock, &until);

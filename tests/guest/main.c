@@ -32,7 +32,7 @@ TESTS(DECLARE)
 static const struct guest_test *const tests[] = {TESTS(LIST)};
 
 #define EXIT_SKIP    77
-#define TIME_LIMIT_S 20
+#define TIME_LIMIT_S 60
 static int result_fd = -1; /* in a test's process: where its reason goes */
 
 static void AX_PRINTF(1, 0) tell(const char *fmt, va_list args)
