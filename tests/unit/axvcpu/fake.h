@@ -61,13 +61,5 @@ struct axvcpu *fake_started(struct fake *fake, struct owner *owner, bool paused)
 
 uint64_t sum_by_kind(const struct axvcpu_stats *stats);
 int count_threads(void);
-/* Wait, for a time that only a hang can exceed. */
-#define wait_until(condition)                                          \
-	do {                                                           \
-		uint64_t wait_end_ns = ax_clock_ns() + 20000000000ULL; \
-		while (!(condition) && ax_clock_ns() < wait_end_ns)    \
-			usleep(500);                                   \
-		assert_true(condition);                                \
-	} while (0)
 
 #endif

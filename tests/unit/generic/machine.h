@@ -54,12 +54,5 @@ void machine_play(struct machine *machine, const struct generic_step *steps, siz
 	{                                                  \
 		.exit = {.kind = AXVCPU_EXIT_SYSTEM_DOWN } \
 	}
-#define wait_until(condition)                                          \
-	do {                                                           \
-		uint64_t wait_end_ns = ax_clock_ns() + 20000000000ULL; \
-		while (!(condition) && ax_clock_ns() < wait_end_ns)    \
-			usleep(500);                                   \
-		assert_true(condition);                                \
-	} while (0)
 
 #endif
