@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdatomic.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* ---- compiler helpers ---------------------------------------------------------------- */
 
@@ -255,8 +256,15 @@ void ax_thread_kick(struct ax_thread *thread);
 /* ---- event loop ---------------------------------------------------------------------- */
 
 /*
- * One loop belongs to one thread (control, io N), which calls ax_loop_run. add/remove/arm are
- * called from that thread or while the loop is not running; post and stop from any thread.
+ * One loop belongs to one thread (control, io N), which calls ax_loop_run: readiness of fds,
+ * eventfds, timers, and file and packet I/O all end there. Where the kernel has io_uring and allows
+ * it, one ring is both the wait and the data path: all that a round of callbacks asked for is handed
+ * over, and waited for, by one system call. Otherwise it is epoll, and I/O is done by plain system
+ * calls at the end of the round. Callers cannot tell the difference.
+ *
+ * Everything is called from the loop's thread or while the loop is not running, but post and stop,
+ * which any thread may call. Callbacks run one at a time and may call anything here but run, step
+ * and destroy.
  */
 struct ax_loop;
 struct ax_event; /* a registered fd or timer, owned by the loop until removed */
@@ -264,23 +272,102 @@ struct ax_event; /* a registered fd or timer, owned by the loop until removed */
 /* `events` are EPOLLIN | EPOLLOUT | EPOLLHUP ... as reported. */
 typedef void ax_event_fn(void *ctx, int fd, uint32_t events);
 
-int ax_loop_create(struct ax_loop **ret_loop, struct ax_error *err) AX_MUST_CHECK;
-void ax_loop_destroy(struct ax_loop *loop); /* NULL is fine; removes what is still registered */
+enum ax_loop_engine {
+	AX_LOOP_AUTO,     /* io_uring where it can be had, else epoll; the log says which */
+	AX_LOOP_IO_URING, /* or an error (AX_ERROR_UNSUPPORTED) that says what is missing */
+	AX_LOOP_EPOLL,
+};
 
+int ax_loop_create(enum ax_loop_engine engine, struct ax_loop **ret_loop,
+		   struct ax_error *err) AX_MUST_CHECK;
+void ax_loop_destroy(struct ax_loop *loop);         /* NULL is fine; removes what is registered */
+const char *ax_loop_engine_name(const struct ax_loop *loop); /* "io_uring" or "epoll" */
+
+/* Level-triggered. Events of 0 put the event to sleep (hang-ups and errors included) until it is
+ * given others. */
 int ax_loop_add_fd(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn, void *ctx,
 		   struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
 int ax_loop_modify_fd(struct ax_event *event, uint32_t events);
 void ax_loop_remove(struct ax_event *event); /* NULL is fine; safe inside a callback */
 
-/* A timer counts down on CLOCK_MONOTONIC; interval 0 is one shot. fn gets fd = -1, events = 0. */
+/* An eventfd, which must be in blocking mode and has no other reader: the loop has taken its count
+ * before fn is called (events = 0), so writes until then are one call. */
+int ax_loop_add_eventfd(struct ax_loop *loop, int fd, ax_event_fn *fn, void *ctx,
+			struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
+
+/* A timer counts down on CLOCK_MONOTONIC; interval 0 is one shot. fn gets fd = -1, events = 0.
+ * A delay of AX_TIMER_OFF makes a timer that waits to be set. */
+#define AX_TIMER_OFF UINT64_MAX
 int ax_loop_add_timer(struct ax_loop *loop, uint64_t delay_ns, uint64_t interval_ns,
 		      ax_event_fn *fn, void *ctx, struct ax_event **ret_event,
 		      struct ax_error *err) AX_MUST_CHECK;
+/* Start it again with other times; what was pending is forgotten. */
+void ax_loop_set_timer(struct ax_event *timer, uint64_t delay_ns, uint64_t interval_ns);
+
+/*
+ * I/O operations: a struct ax_op of the caller's, embedded in its request, so that no I/O allocates.
+ * The caller sets fn, keeps op and vectors until fn is called, and never touches the rest. fn runs
+ * once for every operation begun, on the loop's thread and not before the call that began it has
+ * returned; `result` is a count of bytes, which may be short, or a negative errno. Operations of one
+ * loop begin in the order of the calls and end in any order.
+ *
+ * A descriptor that can be waited for (tap, socket) must be non-blocking: it answers -EAGAIN.
+ * ax_loop_run ends only when all operations have.
+ */
+struct ax_op {
+	void (*fn)(struct ax_op *op, int32_t result);
+	/* the loop's */
+	struct ax_op *next;
+	const struct iovec *iov;
+	uint64_t offset, length;
+	int fd;
+	uint32_t count, flags;
+	int32_t result;
+	uint8_t kind;
+};
+
+#define AX_OP_NO_OFFSET UINT64_MAX /* for what has no position: tap, socket, pipe */
+#define AX_OP_MAX_IOV   1024U      /* vectors an operation may have (IOV_MAX) */
+/* flags: RWF_DSYNC, RWF_NOWAIT ... */
+void ax_op_readv(struct ax_loop *loop, struct ax_op *op, int fd, const struct iovec *iov,
+		 unsigned count, uint64_t offset, uint32_t flags);
+void ax_op_writev(struct ax_loop *loop, struct ax_op *op, int fd, const struct iovec *iov,
+		  unsigned count, uint64_t offset, uint32_t flags);
+void ax_op_fdatasync(struct ax_loop *loop, struct ax_op *op, int fd);
+/* mode: FALLOC_FL_* */
+void ax_op_fallocate(struct ax_loop *loop, struct ax_op *op, int fd, int mode, uint64_t offset,
+		     uint64_t length);
+/* Say that many operations on fd are to come (the ring then keeps it as a fixed file), and, before
+ * fd is closed, that there will be none. Never needed for correctness. */
+void ax_loop_keep_fd(struct ax_loop *loop, int fd);
+void ax_loop_forget_fd(struct ax_loop *loop, int fd);
+
+/* Run fn(ctx) once, at the end of the round of callbacks at hand (before the loop waits again),
+ * however often it is asked for meanwhile. Owned by the caller, zero-initialised but for fn and ctx;
+ * cancel before it goes away. */
+struct ax_deferred {
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct ax_deferred *next; /* the loop's */
+	bool queued;
+};
+void ax_loop_defer(struct ax_loop *loop, struct ax_deferred *deferred);
+void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred);
 
 /* Run fn(arg) on the loop's thread soon; every accepted post runs before ax_loop_run returns. */
 int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg);
 int ax_loop_run(struct ax_loop *loop, struct ax_error *err); /* until ax_loop_stop */
 void ax_loop_stop(struct ax_loop *loop);
-uint64_t ax_loop_wakeups(const struct ax_loop *loop); /* times the loop's wait returned */
+/* For tests and single-threaded programs: do all there is to do now, without waiting, by epoll.
+ * true when there was something. */
+bool ax_loop_step(struct ax_loop *loop);
+
+struct ax_loop_stats {
+	uint64_t wakeups;  /* times the wait returned */
+	uint64_t syscalls; /* waits, submissions, and each plain read, write or sync of the fallback */
+	uint64_t ops;      /* operations ended */
+};
+/* Any thread. */
+void ax_loop_get_stats(const struct ax_loop *loop, struct ax_loop_stats *ret_stats);
 
 #endif

@@ -42,6 +42,7 @@ static void add_vcpus(const struct axvm *vm, struct axvm_metrics *m)
 
 static void add_devices(const struct axvm *vm, struct axvm_metrics *m)
 {
+	struct ax_loop_stats loop;
 	struct axbus_stats bus;
 
 	axbus_get_stats(vm->bus, &bus);
@@ -57,7 +58,8 @@ static void add_devices(const struct axvm *vm, struct axvm_metrics *m)
 		m->irqs_raised += stats.interrupts + stats.config_interrupts;
 		m->irqs_suppressed += stats.interrupts_suppressed;
 	}
-	m->io_wakeups = ax_loop_wakeups(vm->io_loop);
+	ax_loop_get_stats(vm->io_loop, &loop);
+	m->io_wakeups = loop.wakeups;
 }
 
 static void gather(const struct axvm *vm, struct axvm_metrics *m)

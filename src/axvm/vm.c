@@ -46,7 +46,7 @@ static int create_io(struct axvm *vm, struct ax_error *err)
 	if (vm->stop_fd < 0)
 		return ax_error_set(err, AX_ERROR_VM_CREATION, errno,
 				    "cannot create an eventfd: %s", strerror(errno));
-	return ax_loop_create(&vm->io_loop, err);
+	return ax_loop_create(AX_LOOP_AUTO, &vm->io_loop, err);
 }
 
 static int build(struct axvm *vm, struct ax_error *err)

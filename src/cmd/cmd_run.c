@@ -83,7 +83,7 @@ static int watch(struct session *session, struct ax_error *err)
 		{axvm_stop_fd(session->vm), on_stopped},
 	};
 	struct ax_event *event;
-	int rc = ax_loop_create(&session->loop, err);
+	int rc = ax_loop_create(AX_LOOP_EPOLL, &session->loop, err);
 
 	for (size_t i = 0; !rc && i < AX_ARRAY_LEN(sources); i++)
 		rc = ax_loop_add_fd(session->loop, sources[i].fd, EPOLLIN, sources[i].fn, session,

@@ -28,7 +28,7 @@ void guest_echo(enum axarch_uart uart, const char *code, const char *code_end)
 	int fds[2];
 
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-	CHECK_OK(ax_loop_create(&loop, &err), &err);
+	CHECK_OK(ax_loop_create(AX_LOOP_AUTO, &loop, &err), &err);
 	guest_create(&guest,
 		     &(struct guest_config){
 			     .loop = loop, .in_fd = fds[0], .out_fd = fds[0], .uart = uart});

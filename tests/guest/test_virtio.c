@@ -13,7 +13,7 @@ GUEST_TEST(virtio_mmio_id, "virtio-mmio-id")
 	struct ax_error err = {0};
 	struct axdev *dev = NULL;
 
-	CHECK_OK(ax_loop_create(&loop, &err), &err);
+	CHECK_OK(ax_loop_create(AX_LOOP_AUTO, &loop, &err), &err);
 	guest_create(&guest, &(struct guest_config){.loop = loop});
 	CHECK(guest.plan.device_count >= 2, "%u windows", guest.plan.device_count);
 	const struct axvirtio_rng_config config = {

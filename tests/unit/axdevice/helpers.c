@@ -23,7 +23,7 @@ void loop_create(struct loop_thread *lt)
 	struct ax_error err = {0};
 
 	*lt = (struct loop_thread){0};
-	assert_int_equal(ax_loop_create(&lt->loop, &err), 0);
+	assert_int_equal(ax_loop_create(AX_LOOP_AUTO, &lt->loop, &err), 0);
 }
 
 void loop_start(struct loop_thread *lt)

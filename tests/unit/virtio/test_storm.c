@@ -124,7 +124,7 @@ static void up(bool asynchronous)
 		.queue_count = 1,
 		.queue_max = slow_max,
 	};
-	assert_int_equal(ax_loop_create(&loop, NULL), 0);
+	assert_int_equal(ax_loop_create(AX_LOOP_AUTO, &loop, NULL), 0);
 	m.services.io_loop = loop;
 	assert_int_equal(axvirtio_mmio_create("slow", WINDOW_GPA, GSI, &slow.device, &m.services,
 					      &dev, NULL),
