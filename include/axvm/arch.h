@@ -67,6 +67,11 @@ struct axarch_plan {
 	uint64_t device_gpa, device_stride;
 	uint32_t device_count; /* slots there are lines for */
 	uint32_t device_gsi[32];
+	/* Where a PCI host goes; ecam_gpa 0: this architecture has none yet. */
+	struct {
+		uint64_t ecam_gpa, window_gpa, window_bytes;
+		bool ports; /* configuration access by I/O ports too */
+	} pci;
 };
 
 enum axarch_boot_protocol {
@@ -114,6 +119,7 @@ struct axarch_machine {
 	size_t device_count;
 	enum axarch_announce announce;
 	bool has_serial;
+	bool has_pci; /* the PCI host of the plan is there */
 };
 
 /* What the platform devices of an architecture need from the VM. */
@@ -146,6 +152,7 @@ struct axarch {
 
 	/* The kernel command line when the user gives none: without and with a serial console. */
 	const char *cmdline_silent, *cmdline_serial;
+	const char *cmdline_no_pci; /* added when there is no PCI host */
 
 	/* Is this machine mine (was this table's native half built)? */
 	bool (*ident)(void);

@@ -113,6 +113,13 @@ void axbus_get_stats(const struct axbus *bus, struct axbus_stats *ret_stats);
  * architecture's VM supplies the chip; a device claims a line once and then raises it without
  * knowing whether an eventfd or a call stands behind it.
  */
+struct axirq_message {
+	uint64_t address;
+	uint32_t data;
+	uint32_t device_id; /* of the sender (PCI: bus, device, function); for controllers that ask
+			     */
+};
+
 struct axirq_chip {
 	/* Drive the pin. */
 	int (*set_level)(void *ctx, uint32_t gsi, bool level);
@@ -120,6 +127,12 @@ struct axirq_chip {
 	int (*assign_fd)(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err);
 	int (*release_fd)(void *ctx, uint32_t gsi, int event_fd);
 	uint32_t gsi_first, gsi_count; /* lines that exist */
+	/* Message-signalled interrupts: `msi_count` GSIs from msi_first on have no pin; each sends
+	 * the message it was given last (MSI route), by its irqfd. NULL message: none. All or none
+	 * of the three; control or vCPU thread, may sleep. */
+	int (*set_msi)(void *ctx, uint32_t gsi, const struct axirq_message *message,
+		       struct ax_error *err);
+	uint32_t msi_first, msi_count;
 	void *ctx;
 };
 
@@ -145,6 +158,27 @@ void axirq_pulse(struct axirq_line *line);
 void axirq_set_level(struct axirq_line *line, bool level);
 uint64_t axirq_raised(const struct axirq_line *line);
 
+/*
+ * Message-signalled interrupts: one struct axirq_msi per vector, with an irqfd of its own, so that
+ * sending is one write to an eventfd and KVM delivers to the CPU the message names.
+ */
+struct axirq_msi; /* owned by the claimer until released */
+
+/* How many more can be claimed; 0 where the chip has none. */
+uint32_t axirq_msi_available(const struct axirq_domain *domain);
+/* -ENOSPC when all are taken, -ENOTSUP when the chip has none. */
+int axirq_msi_claim(struct axirq_domain *domain, const char *owner, struct axirq_msi **ret_msi,
+		    struct ax_error *err) AX_MUST_CHECK;
+void axirq_msi_release(struct axirq_msi *msi); /* NULL is fine */
+/* Where it goes from now on; NULL: nowhere (masked), and what is sent meanwhile is kept as one
+ * pending interrupt that the next message delivers. Unchanged messages cost nothing. vCPU thread.
+ */
+int axirq_msi_set(struct axirq_msi *msi, const struct axirq_message *message);
+bool axirq_msi_pending(const struct axirq_msi *msi); /* sent while masked */
+void axirq_msi_send(struct axirq_msi *msi);          /* any thread; one system call */
+int axirq_msi_fd(const struct axirq_msi *msi);       /* its eventfd, for another sender (vhost) */
+uint64_t axirq_msi_sent(const struct axirq_msi *msi);
+
 /* ---- what a VM offers to its devices -----------------------------------------------------------
  */
 
@@ -168,6 +202,11 @@ struct axdev_services {
 	int (*release_doorbell)(void *ctx, const struct axdev_doorbell *doorbell);
 	void *ctx;
 	struct ax_loop *io_loop; /* the loop of the I/O thread this device is served by */
+	/* All I/O threads' loops, over which a device with several queues spreads them, beginning
+	 * with io_first. None: everything is on io_loop. */
+	struct ax_loop *const *io_loops;
+	unsigned io_loop_count;
+	unsigned io_first;
 };
 
 /* ---- character backends ------------------------------------------------------------------------

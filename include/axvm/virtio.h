@@ -37,16 +37,19 @@
  *   used.idx per batch. A full fence stands between that store and the read of used_event or
  *   NO_INTERRUPT (2.7.7.2), and between enabling kicks and re-reading avail.idx (2.7.10).
  *
- * Threads: registers are reached from any vCPU. Everything about rings happens on the loop of
- * axdev_services.io_loop ("I/O thread"), except between a reset and DRIVER_OK, when the I/O thread
- * is kept out and the vCPU that writes the status register does the work. No function here blocks,
- * with one exception: a status write of 0 or FAILED, stopping a queue and suspending return only
- * after the I/O thread has left the device, because a driver may reuse its memory then (2.4.2).
+ * Threads: registers are reached from any vCPU. Each queue belongs to one loop ("I/O thread"), and
+ * everything about its ring happens there, except between a reset and DRIVER_OK, when the I/O
+ * threads are kept out and the vCPU that writes the status register does the work. The queues of a
+ * device may stand on several loops; a queue and what is only its own needs no lock. No function
+ * here blocks, with one exception: a status write of 0 or FAILED, stopping a queue and suspending
+ * return only after the I/O thread has left and all requests in flight have ended, because a driver
+ * may reuse its memory then (2.4.2).
  */
 #ifndef AXVM_VIRTIO_H
 #define AXVM_VIRTIO_H
 
 #include <axvm/axdevice.h>
+#include <axvm/pci.h>
 #include <linux/virtio_ring.h>
 
 /* ---- split virtqueue ------------------------------------------------------------------------- */
@@ -128,6 +131,8 @@ void axvq_stop(struct axvq *vq); /* back to inactive */
  * call. Never allocates; does at most 2 * size steps.
  */
 int axvq_pop(struct axvq *vq, struct iovec *iov, unsigned iov_max, struct axvq_chain *ret_chain);
+/* Undo the last pop, which found a chain that was neither pushed nor begun: pop finds it again. */
+void axvq_unpop(struct axvq *vq);
 /* Give a chain back with the bytes written into it; the driver sees it after publish. Any order. */
 void axvq_push(struct axvq *vq, uint16_t head, uint32_t written_bytes);
 /* Show everything pushed since the last publish. true: the driver wants an interrupt now. */
@@ -136,6 +141,7 @@ bool axvq_publish(struct axvq *vq);
 void axvq_disable_kicks(struct axvq *vq);
 /* Ask for a kick with the next chain. true: chains came in meanwhile, drain again. */
 bool axvq_enable_kicks(struct axvq *vq);
+bool axvq_has_chains(const struct axvq *vq); /* would pop find one, or a violation? */
 
 /* ---- device classes -------------------------------------------------------------------------- */
 
@@ -147,13 +153,20 @@ struct axvirtio_core; /* status, features, queues, eventfds: transport-neutral, 
 
 /* The I/O thread is out of the device while activate and reset run (on a vCPU's thread). */
 struct axvirtio_ops {
+	/* Just bound to a transport: device->core and the queues' loops are there (axvirtio_loop),
+	 * for events and timers of the device's own. Control thread, loops not running; may be
+	 * NULL. What it makes, destroy ends. */
+	int (*bound)(struct axvirtio *device, struct ax_error *err);
 	/* DRIVER_OK, with features negotiated and queues checked. May be NULL. A negative errno
 	 * makes the device ask for a reset. */
 	int (*activate)(struct axvirtio *device, uint64_t features);
 	/* Forget the driver. Nothing is in flight. May be NULL. */
 	void (*reset)(struct axvirtio *device);
-	/* I/O thread: chains may wait in queue `index`. Usually calls axvirtio_serve. */
+	/* The queue's I/O thread: chains may wait in queue `index`. Usually calls axvirtio_serve.
+	 */
 	void (*handle_queue)(struct axvirtio *device, unsigned index);
+	/* Queues of one group stand on one loop, groups are spread. NULL: each is its own group. */
+	unsigned (*queue_group)(const struct axvirtio *device, unsigned index);
 	/* The driver wrote `width` bytes at `offset`, all inside the config space. NULL: config is
 	 * read-only and writes are ignored. Called with the config lock held. */
 	void (*write_config)(struct axvirtio *device, uint32_t offset, const uint8_t *bytes,
@@ -175,43 +188,67 @@ struct axvirtio {
 	struct axvirtio_core *core; /* NULL until a transport has bound the device */
 };
 
-/* --- for devices, on the I/O thread, inside handle_queue (or a completion, see hold) --- */
+/* --- for devices, on the queue's I/O thread, inside handle_queue, between enter and leave, or
+ * while a hold lasts --- */
 
 /* As axvq_pop, and a violation has already put the device into DEVICE_NEEDS_RESET. Also finds
  * nothing while a reset or suspend is waiting, so that a batch ends early then. */
 int axvirtio_pop(struct axvirtio *device, unsigned index, struct iovec *iov, unsigned iov_max,
 		 struct axvq_chain *ret_chain);
-/* As axvq_push; counts one request of `bytes` moved. */
+/* As axvq_push; counts one request of `bytes` moved. What one round of the loop pushes is
+ * published, and the driver interrupted at most once, at the end of that round. */
 void axvirtio_push(struct axvirtio *device, unsigned index, uint16_t head, uint32_t written_bytes,
 		   uint64_t bytes);
-/* As axvq_publish; interrupts the guest when it wants that. */
+/* Publish at once, for who cannot wait for the end of the round. */
 void axvirtio_publish(struct axvirtio *device, unsigned index);
+/* Give back the chain taken last, unused: the next pop takes it again. */
+void axvirtio_unpop(struct axvirtio *device, unsigned index);
 /* The request that is about to be pushed ends with an error status: counted. */
-void axvirtio_count_error(struct axvirtio *device);
+void axvirtio_count_error(struct axvirtio *device, unsigned index);
 /* The guest broke the protocol in a way that the device cannot answer in its own terms. */
 void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why);
 
 /*
- * Drain a queue: call `one` until it returns 0 (empty) or less (failed), publish once, take kicks
- * again. At most one queue size of chains per call, and none begun after 50 ms; when more wait, the
- * queue kicks itself so that timers, a stop and other devices of the same loop get their turn.
+ * Drain a queue: call `one` until it returns 0 (empty, or no more can be taken now) or less
+ * (failed), then take kicks again. At most one queue size of chains per call, and none begun after
+ * 50 ms; when more wait, the queue kicks itself so that other events of the same loop get their
+ * turn.
  */
 void axvirtio_serve(struct axvirtio *device, unsigned index,
 		    int (*one)(struct axvirtio *device, unsigned index));
+/* For queues whose buffers wait for the device (receive queues): the driver need not kick for new
+ * ones unless the device has run out. true: wanted, but chains came in meanwhile, so look again. */
+bool axvirtio_want_kicks(struct axvirtio *device, unsigned index, bool want);
+/* Would pop find a chain (or a violation)? */
+bool axvirtio_has_chains(struct axvirtio *device, unsigned index);
 
 /* For requests that end after handle_queue has returned (asynchronous I/O): one hold per request,
- * taken inside handle_queue; a reset waits until all are released. I/O thread. */
-void axvirtio_hold(struct axvirtio *device);
-void axvirtio_release(struct axvirtio *device);
+ * taken inside; a reset waits until all are released. The completion runs inside the hold. */
+void axvirtio_hold(struct axvirtio *device, unsigned index);
+void axvirtio_release(struct axvirtio *device, unsigned index);
 
+/* For events of the device's own (a tap, a socket, a timer) on the queue's loop: false while the
+ * driver is not there or a reset or suspend is waiting; the rings must not be touched then. When
+ * the driver is back, handle_queue is called for every queue. */
+bool axvirtio_enter(struct axvirtio *device, unsigned index);
+void axvirtio_leave(struct axvirtio *device, unsigned index);
+
+/* --- any thread --- */
+
+/* The loop that serves the queue; constant. */
+struct ax_loop *axvirtio_loop(const struct axvirtio *device, unsigned index);
+/* Have handle_queue called soon, as if the driver had kicked. */
+void axvirtio_wake(struct axvirtio *device, unsigned index);
+uint64_t axvirtio_negotiated(const struct axvirtio *device); /* features; 0 before FEATURES_OK */
 /* Change the config space and tell the driver (generation, configuration interrupt). Any thread. */
 void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void *bytes,
 			    uint32_t len);
 
 /* --- for whoever owns the device --- */
 
-/* Serve, on the calling thread, each queue that was kicked, once; true when there was one. Only for
- * devices created with io_loop == NULL (tests, fuzzing, single-threaded monitors). */
+/* Do on the calling thread what there is to do now (ax_loop_step); true when there was something.
+ * Only for devices created with io_loop == NULL (tests, fuzzing, single-threaded monitors), which
+ * have a loop of their own. */
 bool axvirtio_poll(struct axvirtio *device);
 /* A device that no transport has taken yet. NULL is fine. */
 void axvirtio_destroy(struct axvirtio *device);
@@ -227,6 +264,7 @@ struct axvirtio_stats {
 	uint64_t config_interrupts;
 	uint64_t batches;                            /* publishes that showed something */
 	uint64_t batch_size[AXVIRTIO_BATCH_BUCKETS]; /* 1, 2-3, 4-7 ... 128 and more requests */
+	uint64_t depth_max;                          /* most chains held at once by one queue */
 	uint64_t resets;                             /* by the driver */
 	uint64_t malformed;                          /* violations of all types */
 	uint64_t malformed_by[AXVQ_ERROR_COUNT];
@@ -242,9 +280,18 @@ struct axvirtio_stats {
 
 /* Where a device stands in the guest; the owner of the machine model chooses. */
 struct axvirtio_place {
-	uint64_t gpa; /* multiple of AXVIRTIO_MMIO_SIZE, outside RAM */
-	uint32_t gsi; /* edge triggered, not shared */
+	uint64_t gpa;           /* of an MMIO window: multiple of AXVIRTIO_MMIO_SIZE, outside RAM */
+	uint32_t gsi;           /* of that: edge triggered, not shared */
+	struct axpci_host *pci; /* not NULL: a PCI function there, and the others are not used */
 };
+
+/* Put `device` behind the transport that `place` asks for. Takes ownership whatever happens: on
+ * failure the device is destroyed. What every class's create hook ends with. */
+int axvirtio_attach(const char *name, const struct axvirtio_place *place, struct axvirtio *device,
+		    const struct axdev_services *services, struct axdev **ret_dev,
+		    struct ax_error *err) AX_MUST_CHECK;
+/* The device behind a transport of either kind; NULL when dev is none. Any thread. */
+struct axvirtio *axvirtio_of(const struct axdev *dev);
 
 /*
  * Put `device` behind a 4 KiB register window, with one doorbell per queue and one interrupt line.
@@ -265,7 +312,20 @@ struct axvirtio_mmio_info {
 };
 /* -ENODEV when dev is not one of this transport's. Any thread. */
 int axvirtio_mmio_get_info(const struct axdev *dev, struct axvirtio_mmio_info *ret_info);
+/* Both transports; -ENODEV when dev is neither. Any thread. */
 int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats);
+
+/* ---- virtio-pci transport, modern (Spec 4.1) ---------------------------------------------------
+ */
+
+/*
+ * Put `device` on the PCI host: one memory BAR and MSI-X (pci.h). Vector 0 is for
+ * configuration changes and 1 + i for queue i when the driver asks so; each queue has a notify
+ * address of its own. Ownership as with axvirtio_mmio_create.
+ */
+int axvirtio_pci_create(const char *name, struct axpci_host *host, struct axvirtio *device,
+			const struct axdev_services *services, struct axdev **ret_dev,
+			struct ax_error *err) AX_MUST_CHECK;
 
 /* ---- virtio-blk: class "virtio-blk", type 0xE1 (Spec 5.2) --------------------------------------
  */

@@ -251,6 +251,7 @@ static int open_image(const char *key, const char *path, int *ret_fd, struct ax_
 static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error *err)
 {
 	const struct axcfg *c = vm->config;
+	const char *no_pci = vm->pci ? "" : vm->arch->cmdline_no_pci;
 	bool root = c->disk_count && !c->kernel.initrd;
 	int rc;
 
@@ -258,8 +259,9 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 		rc = asprintf(ret_text, "%s%s%s", c->kernel.cmdline, c->kernel.append ? " " : "",
 			      c->kernel.append ? c->kernel.append : "");
 	else
-		rc = asprintf(ret_text, "%s%s%s%s",
+		rc = asprintf(ret_text, "%s%s%s%s%s%s",
 			      vm->console ? vm->arch->cmdline_serial : vm->arch->cmdline_silent,
+			      *no_pci ? " " : "", no_pci,
 			      !root                   ? ""
 			      : c->disks[0].read_only ? " root=/dev/vda ro"
 						      : " root=/dev/vda rw",

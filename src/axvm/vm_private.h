@@ -46,6 +46,7 @@ struct axvm {
 	struct axbus *bus;
 	struct axirq_domain *irqs;
 	struct axdev_services services;
+	struct axpci_host *pci; /* the bus owns it; NULL: devices are on virtio-mmio */
 	struct axchr *console;
 	struct axarch_device devices[VM_MAX_DEVICES]; /* what the guest is told about */
 	struct axdev *virtio[VM_MAX_DEVICES];         /* the same, owned by the bus */

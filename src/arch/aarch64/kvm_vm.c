@@ -201,6 +201,7 @@ const struct axarch axarch_aarch64 = {
 	/* The console is the one that the device tree names. */
 	.cmdline_silent = "panic=-1",
 	.cmdline_serial = "panic=-1",
+	.cmdline_no_pci = "",
 	.ident = a64_ident,
 	.probe = a64_probe,
 	.facts = a64_facts,

@@ -31,6 +31,7 @@ const struct axarch axarch_generic = {
 	.name = "generic",
 	.cmdline_silent = "quiet",
 	.cmdline_serial = "console=ttyS0",
+	.cmdline_no_pci = "",
 	.ident = ident,
 	.probe = probe,
 	.facts = facts,

@@ -167,6 +167,7 @@ const struct axarch axarch_loongarch64 = {
 	.name = "loongarch64",
 	.cmdline_silent = "quiet",
 	.cmdline_serial = "console=ttyS0",
+	.cmdline_no_pci = "",
 	.ident = ident,
 	.probe = probe,
 	.facts = facts,

@@ -176,6 +176,7 @@ const struct axarch axarch_riscv64 = {
 	/* Named, because a kernel with a driver for the SBI's console would take that first. */
 	.cmdline_silent = "panic=-1",
 	.cmdline_serial = "console=ttyS0 panic=-1",
+	.cmdline_no_pci = "",
 	.ident = rv64_ident,
 	.probe = rv64_probe,
 	.facts = rv64_facts,

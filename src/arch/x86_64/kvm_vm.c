@@ -231,9 +231,10 @@ static int x86_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_val
 
 const struct axarch axarch_x86_64 = {
 	.name = "x86_64",
-	/* Every probe of a device that is not there costs exits: no PCI, one UART or none. */
-	.cmdline_silent = "8250.nr_uarts=0 panic=-1 pci=off",
-	.cmdline_serial = "console=ttyS0 8250.nr_uarts=1 panic=-1 pci=off",
+	/* Every probe of a device that is not there costs exits: one UART or none, no PCI. */
+	.cmdline_silent = "8250.nr_uarts=0 panic=-1",
+	.cmdline_serial = "console=ttyS0 8250.nr_uarts=1 panic=-1",
+	.cmdline_no_pci = "pci=off",
 	.ident = x86_ident,
 	.probe = x86_probe,
 	.facts = x86_facts,

@@ -101,13 +101,7 @@ static int create_class(const char *name, const void *config, const struct axdev
 	struct axvirtio *device = NULL;
 	int r = axvirtio_blk_create(name, blk, &device, err);
 
-	if (r < 0)
-		return r;
-	r = axvirtio_mmio_create(name, blk->place.gpa, blk->place.gsi, device, services, ret_dev,
-				 err);
-	if (r < 0)
-		axvirtio_destroy(device);
-	return r;
+	return r < 0 ? r : axvirtio_attach(name, &blk->place, device, services, ret_dev, err);
 }
 
 const struct axdev_class axvirtio_blk_class = {

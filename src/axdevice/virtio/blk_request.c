@@ -130,7 +130,7 @@ static void complete(struct blk *blk, struct blk_request *request, uint8_t statu
 		written++;
 	*request->status = status;
 	if (status != VIRTIO_BLK_S_OK)
-		axvirtio_count_error(&blk->device);
+		axvirtio_count_error(&blk->device, 0);
 	axvirtio_push(&blk->device, 0, request->head, (uint32_t)written, done);
 	put_request(blk, request);
 }

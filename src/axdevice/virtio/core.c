@@ -79,6 +79,13 @@ void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void
 	}
 }
 
+uint64_t axvirtio_negotiated(const struct axvirtio *device)
+{
+	const struct axvirtio_core *core = device->core;
+
+	return core_status(core) & VIRTIO_CONFIG_S_FEATURES_OK ? core->accepted : 0;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static int check_device(const struct axvirtio *device, const struct axdev_services *services,
@@ -108,18 +115,20 @@ int axvirtio_core_bind(struct axvirtio *device, const char *name,
 		       struct ax_error *err)
 {
 	struct axvirtio_core *core;
+	size_t size;
 	int r = check_device(device, services, err);
 
 	if (r < 0)
 		return r;
-	core = calloc(1, sizeof(*core) + device->queue_count * sizeof(core->queue[0]));
+	size = sizeof(*core) + device->queue_count * sizeof(core->queue[0]);
+	core = aligned_alloc(AX_CACHE_LINE, size);
 	if (!core)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for device %s",
 				    name);
+	memset(core, 0, size);
 	core->device = device;
 	core->name = name;
 	core->memory = services->memory;
-	core->io_loop = services->io_loop;
 	core->transport = transport;
 	core->transport_ctx = transport_ctx;
 	core->offered = device->features | RING_FEATURES;
@@ -127,9 +136,12 @@ int axvirtio_core_bind(struct axvirtio *device, const char *name,
 	core->log_limit = (struct ax_ratelimit)AX_RATELIMIT_INIT;
 	pthread_mutex_init(&core->lock, NULL);
 	pthread_mutex_init(&core->config_lock, NULL);
-	gate_init(&core->gate);
+	for (unsigned i = 0; i < core->queue_count; i++)
+		gate_init(&core->queue[i].gate);
 	device->core = core;
-	r = axvirtio_core_open_queues(core, err);
+	r = axvirtio_core_open_queues(core, services, err);
+	if (!r && device->ops->bound)
+		r = device->ops->bound(device, err);
 	if (r < 0)
 		axvirtio_core_unbind(device);
 	return r;
@@ -141,9 +153,10 @@ void axvirtio_core_unbind(struct axvirtio *device)
 
 	if (!core)
 		return;
-	gate_close(&core->gate);
+	axvirtio_core_close_gates(core);
 	axvirtio_core_close_queues(core);
-	gate_finish(&core->gate);
+	for (unsigned i = 0; i < core->queue_count; i++)
+		gate_finish(&core->queue[i].gate);
 	pthread_mutex_destroy(&core->config_lock);
 	pthread_mutex_destroy(&core->lock);
 	device->core = NULL;

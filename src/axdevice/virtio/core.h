@@ -4,8 +4,10 @@
  * serve.c the I/O thread's. virtio-mmio is the first transport; virtio-pci fits the same calls.
  *
  * Locking: `lock` serialises everything a driver does through registers and is held across a reset;
- * the I/O thread never takes it. What both sides touch is atomic (status), behind the gate (queues,
- * device), or under config_lock (configuration space), which is taken last and never held long.
+ * I/O threads never take it. What both sides touch is atomic (status), behind a queue's gate (its
+ * ring, its requests), or under config_lock (configuration space), which is taken last and never
+ * held long. What a queue needs while it works is its own, so that queues on different loops share
+ * no cache line.
  */
 #ifndef AXVM_VIRTIO_CORE_H
 #define AXVM_VIRTIO_CORE_H
@@ -23,21 +25,32 @@ struct core_transport {
 	void (*config_changed)(void *ctx);
 };
 
+/* One writer: the queue's I/O thread. */
+struct core_queue_counters {
+	struct ax_counter kicks, requests, errors, bytes, interrupts, interrupts_suppressed,
+		batches;
+	struct ax_counter batch_size[AXVIRTIO_BATCH_BUCKETS];
+	struct ax_counter depth_max;
+};
+
 struct core_queue {
+	struct gate gate;
 	struct axvq vq;          /* behind the gate */
 	struct axvq_setup setup; /* what the registers say, under core.lock */
 	bool ready;
 	uint32_t batch; /* pushed since the last publish */
 	unsigned index;
 	int kick_fd;
+	struct ax_loop *loop;
 	struct ax_event *event;
+	struct ax_deferred finish; /* publishes what a round has pushed */
 	struct axvirtio_core *core;
-};
+	struct core_queue_counters counters;
+} __attribute__((aligned(AX_CACHE_LINE)));
 
+/* Seldom, and from several threads. */
 struct core_counters {
-	struct ax_counter kicks, requests, errors, bytes, interrupts, interrupts_suppressed;
-	struct ax_counter config_interrupts, batches, resets, bad_register_writes;
-	struct ax_counter batch_size[AXVIRTIO_BATCH_BUCKETS];
+	struct ax_counter config_interrupts, resets, bad_register_writes;
 	struct ax_counter malformed_by[AXVQ_ERROR_COUNT];
 	_Atomic uint32_t last_error;
 };
@@ -46,7 +59,7 @@ struct axvirtio_core {
 	struct axvirtio *device;
 	const char *name; /* the transport's, outlives the core */
 	const struct axas *memory;
-	struct ax_loop *io_loop; /* NULL: axvirtio_poll */
+	struct ax_loop *own_loop; /* for axvirtio_poll, when no I/O thread was given; else NULL */
 	const struct core_transport *transport;
 	void *transport_ctx;
 
@@ -56,8 +69,6 @@ struct axvirtio_core {
 	uint64_t accepted;     /* by the driver; fixed from FEATURES_OK on */
 	bool accepted_unknown; /* it set a bit past 63 */
 	bool suspended;
-
-	struct gate gate;
 
 	pthread_mutex_t config_lock;
 	uint32_t config_generation;
@@ -104,9 +115,12 @@ void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index);
 void axvirtio_core_bad_write(struct axvirtio_core *core);
 void axvirtio_core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats);
 
-/* serve.c, for device.c */
-int axvirtio_core_open_queues(struct axvirtio_core *core, struct ax_error *err);
+/* serve.c, for core.c and device.c */
+int axvirtio_core_open_queues(struct axvirtio_core *core, const struct axdev_services *services,
+			      struct ax_error *err);
 void axvirtio_core_close_queues(struct axvirtio_core *core);
+/* Shut a queue's, or all, I/O threads out and wait for them and for requests in flight. */
+void axvirtio_core_close_gates(struct axvirtio_core *core);
 /* Enter DEVICE_NEEDS_RESET and say so; either side, not before DRIVER_OK. */
 void axvirtio_core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why);
 void axvirtio_core_needs_reset(struct axvirtio_core *core);

@@ -3,8 +3,8 @@
  * feature negotiation, queue set-up, latching at DRIVER_OK, and reset. Spec 2.1, 2.2, 2.4, 3.1.
  * Runs on vCPU threads under core->lock; serve.c is the I/O thread's side.
  *
- * Reset with requests in flight: the status write of 0 closes the gate and sleeps until the I/O
- * thread has left and every held request has ended; pop finds nothing meanwhile, so that is at
+ * Reset with requests in flight: the status write of 0 closes the gates and sleeps until the I/O
+ * threads have left and every held request has ended; pop finds nothing meanwhile, so that is at
  * most one request away. Only then are the queues forgotten. It has to wait: over MMIO, drivers
  * (Linux among them) free their buffers right after this write and never poll for its end.
  */
@@ -51,16 +51,26 @@ static bool features_acceptable(const struct axvirtio_core *core)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-/* Let the I/O thread in and make it look at every queue: kicks while it was shut out were lost. */
-static void open_gate(struct axvirtio_core *core)
+/* Let the I/O threads in and make them look at every queue: kicks while shut out were lost. */
+static void open_gates(struct axvirtio_core *core)
 {
 	if (core->suspended || (core_status(core) & (S_DRIVER_OK | S_FAILED)) != S_DRIVER_OK)
 		return;
-	gate_open(&core->gate);
 	for (unsigned i = 0; i < core->queue_count; i++) {
-		if (core->queue[i].ready)
-			axvirtio_core_kick(core, i);
+		if (!core->queue[i].ready)
+			continue;
+		gate_open(&core->queue[i].gate);
+		axvirtio_core_kick(core, i);
 	}
+}
+
+/* All are closed before any is waited for: the threads finish side by side. */
+void axvirtio_core_close_gates(struct axvirtio_core *core)
+{
+	for (unsigned i = 0; i < core->queue_count; i++)
+		gate_shut(&core->queue[i].gate);
+	for (unsigned i = 0; i < core->queue_count; i++)
+		gate_close(&core->queue[i].gate);
 }
 
 static void stop_queue(struct core_queue *queue)
@@ -96,7 +106,6 @@ struct axvq_setup *axvirtio_core_queue_setup(struct axvirtio_core *core, uint32_
 
 void axvirtio_core_set_queue_ready(struct axvirtio_core *core, uint32_t index, bool ready)
 {
-	const bool was_open = gate_is_open(&core->gate);
 	struct core_queue *queue;
 
 	if (index >= core->queue_count) {
@@ -109,10 +118,8 @@ void axvirtio_core_set_queue_ready(struct axvirtio_core *core, uint32_t index, b
 	} else if (!ready && queue->ready) {
 		/* The only way to stop using a queue short of a reset; the driver reads the
 		 * register back and may then free the rings (4.2.2.2). */
-		gate_close(&core->gate);
+		gate_close(&queue->gate);
 		stop_queue(queue);
-		if (was_open)
-			open_gate(core);
 	} else if (ready != queue->ready) {
 		axvirtio_core_bad_write(core);
 	}
@@ -140,12 +147,12 @@ static void activate(struct axvirtio_core *core)
 		axvirtio_core_needs_reset(core);
 		return;
 	}
-	open_gate(core);
+	open_gates(core);
 }
 
 void axvirtio_core_reset(struct axvirtio_core *core)
 {
-	gate_close(&core->gate);
+	axvirtio_core_close_gates(core);
 	if (core->device->ops->reset)
 		core->device->ops->reset(core->device);
 	for (unsigned i = 0; i < core->queue_count; i++) {
@@ -184,7 +191,7 @@ void axvirtio_core_write_status(struct axvirtio_core *core, uint32_t value)
 		return;
 	}
 	if (value & S_FAILED) {
-		gate_close(&core->gate);
+		axvirtio_core_close_gates(core);
 		atomic_fetch_or(&core->status, S_FAILED);
 		return;
 	}
@@ -206,11 +213,11 @@ void axvirtio_core_write_status(struct axvirtio_core *core, uint32_t value)
 void axvirtio_core_suspend(struct axvirtio_core *core)
 {
 	core->suspended = true;
-	gate_close(&core->gate);
+	axvirtio_core_close_gates(core);
 }
 
 void axvirtio_core_resume(struct axvirtio_core *core)
 {
 	core->suspended = false;
-	open_gate(core);
+	open_gates(core);
 }

@@ -1,5 +1,5 @@
 /*
- * The gate between a device and its I/O thread. The I/O side enters before it touches rings or the
+ * The gate between a queue and its I/O thread. The I/O side enters before it touches rings or the
  * device's requests and leaves afterwards; a reset, a suspend or a queue stop closes the gate and
  * waits until nobody is inside. Requests in flight hold the gate too, so "closed and empty" means
  * that no completion can come any more and the driver may have its memory back.
@@ -71,10 +71,16 @@ static inline void gate_open(struct gate *gate)
 	atomic_store(&gate->open, true);
 }
 
+/* Nobody enters from now on; who is inside may stay. */
+static inline void gate_shut(struct gate *gate)
+{
+	atomic_store(&gate->open, false);
+}
+
 /* Never from inside: it would wait for itself. */
 static inline void gate_close(struct gate *gate)
 {
-	atomic_store(&gate->open, false);
+	gate_shut(gate);
 	pthread_mutex_lock(&gate->lock);
 	while (atomic_load(&gate->inside))
 		pthread_cond_wait(&gate->empty, &gate->lock);

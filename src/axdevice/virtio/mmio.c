@@ -211,12 +211,9 @@ int axvirtio_mmio_get_info(const struct axdev *dev, struct axvirtio_mmio_info *r
 	return 0;
 }
 
-int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats)
+struct axvirtio *axvirtio_mmio_device(const struct axdev *dev)
 {
 	const struct mmio *mmio = mmio_of(dev);
 
-	if (!mmio)
-		return -ENODEV;
-	axvirtio_core_get_stats(mmio->device->core, ret_stats);
-	return 0;
+	return mmio ? mmio->device : NULL;
 }

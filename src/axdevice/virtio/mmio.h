@@ -20,6 +20,8 @@ struct mmio {
 
 /* The access hook of axdev_ops. */
 enum axdev_result axvirtio_mmio_access(struct axdev *dev, struct axdev_access *access);
+/* NULL when dev is not one of this transport's. */
+struct axvirtio *axvirtio_mmio_device(const struct axdev *dev);
 /* Power-on values of what the transport itself keeps; core->lock held. */
 void axvirtio_mmio_reset_registers(struct mmio *mmio);
 

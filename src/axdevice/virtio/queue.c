@@ -145,6 +145,12 @@ bool axvq_publish(struct axvq *vq)
 	return !(ring_load(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+void axvq_unpop(struct axvq *vq)
+{
+	if (vq->size && !vq->broken)
+		vq->next_avail--;
+}
+
 /* ---- kicks ----------------------------------------------------------------------------------- */
 
 void axvq_disable_kicks(struct axvq *vq)
@@ -167,4 +173,11 @@ bool axvq_enable_kicks(struct axvq *vq)
 	/* Pairs with the driver's fence between its store of avail.idx and its look at our wish. */
 	ring_fence();
 	return ring_load(&vq->avail->idx) != vq->next_avail;
+}
+
+bool axvq_has_chains(const struct axvq *vq)
+{
+	if (!vq->size || vq->broken)
+		return false;
+	return vq->next_avail != vq->seen_avail || ring_load(&vq->avail->idx) != vq->next_avail;
 }

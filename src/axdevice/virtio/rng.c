@@ -81,7 +81,7 @@ static int serve_one(struct axvirtio *device, unsigned index)
 			bytes = 1;
 	}
 	if (!bytes)
-		axvirtio_count_error(device);
+		axvirtio_count_error(device, index);
 	axvirtio_push(device, index, chain.head, (uint32_t)bytes, bytes);
 	return 1;
 }
@@ -144,13 +144,7 @@ static int create_class(const char *name, const void *config, const struct axdev
 	struct axvirtio *device = NULL;
 	int r = axvirtio_rng_create(name, rng, &device, err);
 
-	if (r < 0)
-		return r;
-	r = axvirtio_mmio_create(name, rng->place.gpa, rng->place.gsi, device, services, ret_dev,
-				 err);
-	if (r < 0)
-		axvirtio_destroy(device);
-	return r;
+	return r < 0 ? r : axvirtio_attach(name, &rng->place, device, services, ret_dev, err);
 }
 
 const struct axdev_class axvirtio_rng_class = {

@@ -1,11 +1,10 @@
 /*
- * The I/O thread's side of a virtio device: doorbell eventfds on the loop, draining queues in
- * batches, interrupting once per batch, and what happens when a guest breaks the rules.
- * Whether the I/O thread may be here at all is the gate's matter; what is in a chain, the device's.
+ * The I/O threads' side of a virtio device: doorbell eventfds on the loops, draining queues in
+ * batches, interrupting once per round, and what happens when a guest breaks the rules.
+ * Whether an I/O thread may be here at all is the gate's matter; what is in a chain, the device's.
  */
 #include "core.h"
-#include <stdlib.h>
-#include <sys/epoll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -27,86 +26,136 @@ void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index)
 		axvirtio_core_bad_write(core);
 		return;
 	}
-	/* EAGAIN: the counter is full, so the eventfd is readable, which is all that matters. */
 	if (write(core->queue[index].kick_fd, &one, sizeof(one)) < 0)
-		return;
+		return; /* only a counter at its limit refuses, and that is kicked enough */
 }
 
-static bool take_kick(struct core_queue *queue)
+void axvirtio_wake(struct axvirtio *device, unsigned index)
 {
-	uint64_t count;
-
-	return read(queue->kick_fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
+	axvirtio_core_kick(device->core, index);
 }
 
-static void service(struct core_queue *queue)
+bool axvirtio_enter(struct axvirtio *device, unsigned index)
 {
-	struct axvirtio_core *core = queue->core;
+	struct core_queue *queue = &device->core->queue[index];
 
-	if (!gate_enter(&core->gate))
-		return;
-	ax_counter_add(&core->counters.kicks, 1);
-	if (queue->vq.size && !(core_status(core) & S_STOPPED))
-		core->device->ops->handle_queue(core->device, queue->index);
-	gate_leave(&core->gate);
+	if (!gate_enter(&queue->gate))
+		return false;
+	if (queue->vq.size && !(core_status(device->core) & S_STOPPED))
+		return true;
+	gate_leave(&queue->gate);
+	return false;
+}
+
+void axvirtio_leave(struct axvirtio *device, unsigned index)
+{
+	gate_leave(&device->core->queue[index].gate);
+}
+
+void axvirtio_hold(struct axvirtio *device, unsigned index)
+{
+	gate_hold(&device->core->queue[index].gate);
+}
+
+void axvirtio_release(struct axvirtio *device, unsigned index)
+{
+	gate_leave(&device->core->queue[index].gate);
 }
 
 static void on_kick(void *ctx, int fd, uint32_t events)
 {
 	struct core_queue *queue = ctx;
+	struct axvirtio *device = queue->core->device;
 
 	(void)fd;
 	(void)events;
-	if (take_kick(queue))
-		service(queue);
+	if (!axvirtio_enter(device, queue->index))
+		return;
+	ax_counter_add(&queue->counters.kicks, 1);
+	device->ops->handle_queue(device, queue->index);
+	/* What a suspend kept from being told. */
+	if (queue->batch)
+		ax_loop_defer(queue->loop, &queue->finish);
+	axvirtio_leave(device, queue->index);
+}
+
+static void on_round_end(void *ctx)
+{
+	struct core_queue *queue = ctx;
+	struct axvirtio *device = queue->core->device;
+
+	if (!axvirtio_enter(device, queue->index))
+		return;
+	axvirtio_publish(device, queue->index);
+	axvirtio_leave(device, queue->index);
 }
 
 bool axvirtio_poll(struct axvirtio *device)
 {
-	struct axvirtio_core *core = device->core;
-	bool any = false;
-
-	for (unsigned i = 0; i < core->queue_count; i++) {
-		if (!take_kick(&core->queue[i]))
-			continue;
-		any = true;
-		service(&core->queue[i]);
-	}
-	return any;
+	return device->core->own_loop && ax_loop_step(device->core->own_loop);
 }
 
-int axvirtio_core_open_queues(struct axvirtio_core *core, struct ax_error *err)
+struct ax_loop *axvirtio_loop(const struct axvirtio *device, unsigned index)
 {
-	int r;
+	return device->core->queue[index].loop;
+}
+
+static struct ax_loop *choose_loop(const struct axvirtio_core *core, unsigned index,
+				   const struct axdev_services *services)
+{
+	const struct axvirtio *device = core->device;
+	unsigned group = device->ops->queue_group ? device->ops->queue_group(device, index) : index;
+
+	if (core->own_loop)
+		return core->own_loop;
+	if (!services->io_loop_count)
+		return services->io_loop;
+	return services->io_loops[(services->io_first + group) % services->io_loop_count];
+}
+
+static int open_queue(struct core_queue *queue, struct ax_error *err)
+{
+	/* In blocking mode, as ax_loop_add_eventfd wants it; a write never blocks in practice. */
+	queue->kick_fd = eventfd(0, EFD_CLOEXEC);
+	if (queue->kick_fd < 0)
+		return ax_error_set(err, AX_ERROR_DEVICE, errno, "%s: no eventfd for queue %u: %s",
+				    queue->core->name, queue->index, strerror(errno));
+	return ax_loop_add_eventfd(queue->loop, queue->kick_fd, on_kick, queue, &queue->event, err);
+}
+
+int axvirtio_core_open_queues(struct axvirtio_core *core, const struct axdev_services *services,
+			      struct ax_error *err)
+{
+	int r = 0;
 
 	for (unsigned i = 0; i < core->queue_count; i++)
 		core->queue[i].kick_fd = -1;
-	for (unsigned i = 0; i < core->queue_count; i++) {
+	if (!services->io_loop && !services->io_loop_count)
+		r = ax_loop_create(AX_LOOP_EPOLL, &core->own_loop, err);
+	for (unsigned i = 0; !r && i < core->queue_count; i++) {
 		struct core_queue *queue = &core->queue[i];
 
 		queue->core = core;
 		queue->index = i;
-		queue->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (queue->kick_fd < 0)
-			return ax_error_set(err, AX_ERROR_DEVICE, errno,
-					    "%s: no eventfd for queue %u", core->name, i);
-		if (!core->io_loop)
-			continue;
-		r = ax_loop_add_fd(core->io_loop, queue->kick_fd, EPOLLIN, on_kick, queue,
-				   &queue->event, err);
-		if (r < 0)
-			return r;
+		queue->finish = (struct ax_deferred){.fn = on_round_end, .ctx = queue};
+		queue->loop = choose_loop(core, i, services);
+		r = open_queue(queue, err);
 	}
-	return 0;
+	return r;
 }
 
 void axvirtio_core_close_queues(struct axvirtio_core *core)
 {
 	for (unsigned i = 0; i < core->queue_count; i++) {
-		ax_loop_remove(core->queue[i].event);
-		if (core->queue[i].kick_fd >= 0)
-			close(core->queue[i].kick_fd);
+		struct core_queue *queue = &core->queue[i];
+
+		ax_loop_remove(queue->event);
+		if (queue->loop)
+			ax_loop_cancel_defer(queue->loop, &queue->finish);
+		if (queue->kick_fd >= 0)
+			close(queue->kick_fd);
 	}
+	ax_loop_destroy(core->own_loop);
 }
 
 /* ---- violations ------------------------------------------------------------------------------ */
@@ -145,17 +194,40 @@ int axvirtio_pop(struct axvirtio *device, unsigned index, struct iovec *iov, uns
 		 struct axvq_chain *ret_chain)
 {
 	struct axvirtio_core *core = device->core;
-	struct axvq *vq = queue_of(device, index);
+	struct core_queue *queue = &core->queue[index];
+	uint16_t depth;
 	int r;
 
 	if (core_status(core) & S_STOPPED)
 		return -EPROTO;
-	if (!gate_is_open(&core->gate))
+	if (!gate_is_open(&queue->gate))
 		return 0;
-	r = axvq_pop(vq, iov, iov_max, ret_chain);
+	r = axvq_pop(&queue->vq, iov, iov_max, ret_chain);
 	if (r < 0)
-		axvirtio_core_violation(core, index, vq->broken);
+		axvirtio_core_violation(core, index, queue->vq.broken);
+	depth = (uint16_t)(queue->vq.next_avail - queue->vq.next_used);
+	if (r > 0 && depth > ax_counter_read(&queue->counters.depth_max))
+		atomic_store_explicit(&queue->counters.depth_max.value, depth,
+				      memory_order_relaxed);
 	return r;
+}
+
+void axvirtio_unpop(struct axvirtio *device, unsigned index)
+{
+	axvq_unpop(queue_of(device, index));
+}
+
+bool axvirtio_has_chains(struct axvirtio *device, unsigned index)
+{
+	return axvq_has_chains(queue_of(device, index));
+}
+
+bool axvirtio_want_kicks(struct axvirtio *device, unsigned index, bool want)
+{
+	if (want)
+		return axvq_enable_kicks(queue_of(device, index));
+	axvq_disable_kicks(queue_of(device, index));
+	return false;
 }
 
 void axvirtio_push(struct axvirtio *device, unsigned index, uint16_t head, uint32_t written_bytes,
@@ -165,13 +237,14 @@ void axvirtio_push(struct axvirtio *device, unsigned index, uint16_t head, uint3
 
 	axvq_push(&queue->vq, head, written_bytes);
 	queue->batch++;
-	ax_counter_add(&device->core->counters.requests, 1);
-	ax_counter_add(&device->core->counters.bytes, bytes);
+	ax_counter_add(&queue->counters.requests, 1);
+	ax_counter_add(&queue->counters.bytes, bytes);
+	ax_loop_defer(queue->loop, &queue->finish);
 }
 
-void axvirtio_count_error(struct axvirtio *device)
+void axvirtio_count_error(struct axvirtio *device, unsigned index)
 {
-	ax_counter_add(&device->core->counters.errors, 1);
+	ax_counter_add(&device->core->queue[index].counters.errors, 1);
 }
 
 void axvirtio_publish(struct axvirtio *device, unsigned index)
@@ -186,21 +259,21 @@ void axvirtio_publish(struct axvirtio *device, unsigned index)
 	queue->batch = 0;
 	while (bucket < AXVIRTIO_BATCH_BUCKETS - 1 && batch >> (bucket + 1))
 		bucket++;
-	ax_counter_add(&core->counters.batches, 1);
-	ax_counter_add(&core->counters.batch_size[bucket], 1);
+	ax_counter_add(&queue->counters.batches, 1);
+	ax_counter_add(&queue->counters.batch_size[bucket], 1);
 	if (axvq_publish(&queue->vq)) {
-		ax_counter_add(&core->counters.interrupts, 1);
+		ax_counter_add(&queue->counters.interrupts, 1);
 		core->transport->interrupt(core->transport_ctx, index);
 	} else {
-		ax_counter_add(&core->counters.interrupts_suppressed, 1);
+		ax_counter_add(&queue->counters.interrupts_suppressed, 1);
 	}
 }
 
 void axvirtio_serve(struct axvirtio *device, unsigned index,
 		    int (*one)(struct axvirtio *device, unsigned index))
 {
-	struct axvirtio_core *core = device->core;
-	struct axvq *vq = queue_of(device, index);
+	struct core_queue *queue = &device->core->queue[index];
+	struct axvq *vq = &queue->vq;
 	const uint64_t turn_ends_ns = ax_clock_ns() + TURN_NS;
 	uint32_t budget = vq->size;
 
@@ -213,55 +286,15 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 			if (r > 0)
 				budget = ax_clock_ns() < turn_ends_ns ? budget - 1 : 0;
 		}
-		axvirtio_publish(device, index);
 		/* A closed gate: kicks stay off, and opening it again looks at every queue. */
-		if (r < 0 || !gate_is_open(&core->gate))
+		if (r < 0 || !gate_is_open(&queue->gate))
 			return;
 		if (!budget) {
-			axvirtio_core_kick(core, index);
+			axvirtio_core_kick(queue->core, index);
 			return;
 		}
 		if (!axvq_enable_kicks(vq))
 			return;
 		axvq_disable_kicks(vq);
 	}
-}
-
-void axvirtio_hold(struct axvirtio *device)
-{
-	gate_hold(&device->core->gate);
-}
-
-void axvirtio_release(struct axvirtio *device)
-{
-	gate_leave(&device->core->gate);
-}
-
-/* ---- counters -------------------------------------------------------------------------------- */
-
-void axvirtio_core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats)
-{
-	const struct core_counters *c = &core->counters;
-	struct axvirtio_stats stats = {
-		.kicks = ax_counter_read(&c->kicks),
-		.requests = ax_counter_read(&c->requests),
-		.errors = ax_counter_read(&c->errors),
-		.bytes = ax_counter_read(&c->bytes),
-		.interrupts = ax_counter_read(&c->interrupts),
-		.interrupts_suppressed = ax_counter_read(&c->interrupts_suppressed),
-		.config_interrupts = ax_counter_read(&c->config_interrupts),
-		.batches = ax_counter_read(&c->batches),
-		.resets = ax_counter_read(&c->resets),
-		.bad_register_writes = ax_counter_read(&c->bad_register_writes),
-		.last_error =
-			(enum axvq_error)atomic_load_explicit(&c->last_error, memory_order_relaxed),
-	};
-
-	for (size_t i = 0; i < AXVIRTIO_BATCH_BUCKETS; i++)
-		stats.batch_size[i] = ax_counter_read(&c->batch_size[i]);
-	for (size_t i = 0; i < AXVQ_ERROR_COUNT; i++) {
-		stats.malformed_by[i] = ax_counter_read(&c->malformed_by[i]);
-		stats.malformed += stats.malformed_by[i];
-	}
-	*ret_stats = stats;
 }

@@ -54,7 +54,7 @@ static int slow_one(struct axvirtio *device, unsigned index)
 	slow.keep[slow.kept].data = iov[0].iov_base;
 	slow.keep[slow.kept].len = (uint32_t)iov[0].iov_len;
 	if (slow.asynchronous) {
-		axvirtio_hold(device);
+		axvirtio_hold(device, index);
 		slow.kept++;
 	} else {
 		end_request(0);
@@ -82,7 +82,7 @@ static void on_timer(void *ctx, int fd, uint32_t events)
 	slow.kept = 0;
 	axvirtio_publish(&slow.device, 0);
 	for (unsigned i = 0; i < count; i++)
-		axvirtio_release(&slow.device);
+		axvirtio_release(&slow.device, 0);
 }
 
 static void slow_reset(struct axvirtio *device)
