@@ -327,47 +327,4 @@ int axvirtio_pci_create(const char *name, struct axpci_host *host, struct axvirt
 			const struct axdev_services *services, struct axdev **ret_dev,
 			struct ax_error *err) AX_MUST_CHECK;
 
-/* ---- virtio-blk: class "virtio-blk", type 0xE1 (Spec 5.2) --------------------------------------
- */
-
-#define AXVIRTIO_BLK_TYPE         0xE1U
-#define AXVIRTIO_BLK_SECTOR_BYTES 512U
-#define AXVIRTIO_BLK_SERIAL_BYTES 20U /* not terminated when full (5.2.6) */
-
-/*
- * A raw file or block device; the content is never looked at to guess a format. Its size at
- * creation, rounded down to whole sectors with a warning, is the capacity; less than a sector is
- * refused. A writable image is locked exclusively, a read-only one shared (OFD locks, advisory),
- * for the life of the device: -EBUSY "in use by another process".
- */
-struct axvirtio_blk_config {
-	struct axvirtio_place place;
-	const char *path; /* opened here when fd < 0 */
-	int fd;           /* >= 0: duplicated, path is then only a name for messages */
-	bool read_only;
-	bool direct;        /* O_DIRECT: past the host's page cache; for fd, set by its opener */
-	const char *serial; /* what GET_ID answers, cut to 20 bytes; NULL: the device's name */
-};
-extern const struct axdev_class axvirtio_blk_class;
-
-/* The device alone, for another transport or for tests; `place` is not used. */
-int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *config,
-			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
-
-/* ---- virtio-rng: class "virtio-rng", type 0xE4 (Spec 5.4) ---------------------------------------
- */
-
-#define AXVIRTIO_RNG_TYPE      0xE4U
-#define AXVIRTIO_RNG_MAX_BYTES 65536U /* per request, whatever the guest asks for */
-
-struct axvirtio_rng_config {
-	struct axvirtio_place place;
-	const char *path; /* source of bytes, opened here; NULL and fd < 0: getrandom(2) */
-	int fd;           /* >= 0: duplicated; wins over path. 0 is a file: set -1 when unused */
-};
-extern const struct axdev_class axvirtio_rng_class;
-
-int axvirtio_rng_create(const char *name, const struct axvirtio_rng_config *config,
-			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
-
 #endif

@@ -5,14 +5,12 @@
 #ifndef AXDEVICE_CLASSES_H
 #define AXDEVICE_CLASSES_H
 
-#include <axvm/axdevice.h>
+#include <axvm/virtio_devices.h>
 
 extern const struct axdev_class axdev_uart16550_class;
 extern const struct axdev_class axdev_pl011_class;
 extern const struct axdev_class axdev_pl031_class;
 extern const struct axdev_class axdev_power_class;
 extern const struct axdev_class axdev_hypercall_class;
-extern const struct axdev_class axvirtio_blk_class;
-extern const struct axdev_class axvirtio_rng_class;
 
 #endif

@@ -8,7 +8,7 @@
 #include <axvm/axvm.h>
 #include <axvm/host.h>
 #include <axvm/profile.h>
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 
 #include <pthread.h>
 

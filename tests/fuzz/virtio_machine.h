@@ -5,7 +5,7 @@
 #ifndef AXVM_FUZZ_VIRTIO_MACHINE_H
 #define AXVM_FUZZ_VIRTIO_MACHINE_H
 
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <stdlib.h>

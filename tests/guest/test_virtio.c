@@ -2,7 +2,7 @@
  * plan has a window but no device. */
 #include "guest.h"
 
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 
 GUEST_CODE(virtio_mmio_id);
 

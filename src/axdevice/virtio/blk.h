@@ -5,7 +5,7 @@
 #ifndef AXVM_VIRTIO_BLK_H
 #define AXVM_VIRTIO_BLK_H
 
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 #include <linux/virtio_blk.h>
 #include "iov.h"
 

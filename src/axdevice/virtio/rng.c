@@ -2,7 +2,7 @@
  * virtio-rng (Spec 5.4): random bytes from the host, at most 64 KiB a request however large the
  * guest's buffer is, written straight into guest memory and never collected on our heap.
  */
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_ids.h>

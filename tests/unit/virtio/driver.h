@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <axvm/virtio.h>
+#include <axvm/virtio_devices.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 
