@@ -1,13 +1,12 @@
 /*
  * Interrupt lines: who holds which line of the VM's interrupt controller, and how a device's edge
  * or level gets there. The controller itself (in-kernel or scripted) is the architecture's; it
- * stands behind struct axirq_chip.
+ * stands behind struct axirq_chip. Messages, which have no pin, are irq_msi.c's.
  */
-#include <axvm/axdevice.h>
+#include "irq_priv.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +26,6 @@ struct axirq_line {
 	_Atomic uint64_t raised;
 };
 
-struct axirq_domain {
-	struct axirq_chip chip;
-	pthread_mutex_t lock; /* the list; never taken on the way of an interrupt */
-	struct axirq_line *lines;
-	struct ax_ratelimit failure_limit;
-};
-
 int axirq_domain_create(const struct axirq_chip *chip, struct axirq_domain **ret_domain,
 			struct ax_error *err)
 {
@@ -43,7 +35,16 @@ int axirq_domain_create(const struct axirq_chip *chip, struct axirq_domain **ret
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
 				    "no memory for an interrupt domain");
 	assert(chip->set_level && !chip->assign_fd == !chip->release_fd);
+	assert(!chip->set_msi || chip->assign_fd);
 	domain->chip = *chip;
+	if (!chip->set_msi)
+		domain->chip.msi_count = 0;
+	domain->msi_taken = calloc(domain->chip.msi_count + 1, sizeof(*domain->msi_taken));
+	if (!domain->msi_taken) {
+		free(domain);
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u MSIs",
+				    chip->msi_count);
+	}
 	domain->failure_limit = (struct ax_ratelimit)AX_RATELIMIT_INIT;
 	pthread_mutex_init(&domain->lock, NULL);
 	*ret_domain = domain;
@@ -54,8 +55,9 @@ void axirq_domain_destroy(struct axirq_domain *domain)
 {
 	if (!domain)
 		return;
-	assert(!domain->lines); /* devices go before the domain */
+	assert(!domain->lines && !domain->msi_claimed); /* devices go before the domain */
 	pthread_mutex_destroy(&domain->lock);
+	free(domain->msi_taken);
 	free(domain);
 }
 
