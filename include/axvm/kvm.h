@@ -56,6 +56,30 @@ int axkvm_vm_ioeventfd(struct axkvm_vm *vm, bool is_port, uint64_t addr, uint8_t
 		       struct ax_error *err);
 int axkvm_vm_signal_msi(struct axkvm_vm *vm, uint64_t address, uint32_t data, struct ax_error *err);
 
+/*
+ * Where GSIs lead: pins of interrupt controllers, which the architecture lists once, and messages.
+ * KVM takes the table as a whole, and takes it anew only when something in it has changed.
+ */
+struct axkvm_pin_route {
+	uint32_t gsi, chip, pin; /* chip: KVM_IRQCHIP_* */
+};
+struct axkvm_msi_route {
+	uint64_t address;
+	uint32_t data;
+	bool has_device_id; /* for controllers that translate by sender */
+	uint32_t device_id;
+};
+/* How many GSIs of messages there is room for beside `pins` pins, at most `wanted`; 0: KVM has no
+ * routing. */
+uint32_t axkvm_vm_msi_room(const struct axkvm_vm *vm, uint32_t pins, uint32_t wanted);
+/* Before any message. A GSI may have several pins. `is_default`: KVM leads them there by itself, so
+ * that it is not told before there is a message. The list is copied. */
+int axkvm_vm_route_pins(struct axkvm_vm *vm, const struct axkvm_pin_route *pins, size_t count,
+			bool is_default, struct ax_error *err);
+/* NULL: leads nowhere. On failure (KVM refuses some addresses) the table is what it was. */
+int axkvm_vm_route_msi(struct axkvm_vm *vm, uint32_t gsi, const struct axkvm_msi_route *msi,
+		       struct ax_error *err);
+
 /* ---- one vCPU ---------------------------------------------------------------------- */
 
 struct axkvm_vcpu;

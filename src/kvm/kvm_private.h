@@ -29,9 +29,18 @@ struct axkvm {
 	_Atomic size_t run_bytes; /* KVM_GET_VCPU_MMAP_SIZE, asked once; 0: not yet */
 };
 
+/* The routing table (routes.c). Pins first, then one entry for each GSI that has a message. */
+struct axkvm_routes {
+	pthread_mutex_t lock;
+	struct kvm_irq_routing *table; /* NULL: KVM has its default */
+	uint32_t room;                 /* entries allocated */
+	uint32_t pin_count;
+};
+
 struct axkvm_vm {
 	struct axkvm *kvm;
 	int fd;
+	struct axkvm_routes routes;
 };
 
 struct axkvm_vcpu {
@@ -62,6 +71,9 @@ int axkvm_open_with(const struct axkvm_sys *sys, const char *device, struct axkv
 /* ioctl through the seam; 0 or more, or a negative errno. */
 int axkvm_call(const struct axkvm *kvm, int fd, unsigned long request, unsigned long arg);
 int axkvm_call_ptr(const struct axkvm *kvm, int fd, unsigned long request, void *arg);
+
+void axkvm_routes_init(struct axkvm_routes *routes);
+void axkvm_routes_finish(struct axkvm_routes *routes);
 
 /* kvm_run as KVM left it after a KVM_RUN that returned 0 -> *exit. Never fails. */
 void axkvm_decode(struct axkvm_vcpu *vcpu, struct axvcpu_exit *exit);

@@ -1,6 +1,7 @@
 /*
  * One VM's file descriptor and what hangs on it: memory slots, interrupt lines, irqfds, ioeventfds
- * and MSIs. Interrupt controllers are made by the architecture, on this descriptor.
+ * and MSIs. Interrupt controllers are made by the architecture, on this descriptor; where lines lead
+ * is routes.c's.
  */
 #include "kvm_private.h"
 
@@ -33,6 +34,7 @@ int axkvm_vm_create(struct axkvm *kvm, unsigned long type, struct axkvm_vm **ret
 			ax_error_hint(err, "the kernel has no memory left for another VM");
 		return -error;
 	}
+	axkvm_routes_init(&vm->routes);
 	*ret_vm = vm;
 	return 0;
 }
@@ -42,6 +44,7 @@ void axkvm_vm_destroy(struct axkvm_vm *vm)
 	if (!vm)
 		return;
 	close(vm->fd);
+	axkvm_routes_finish(&vm->routes);
 	free(vm);
 }
 

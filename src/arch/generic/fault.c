@@ -20,6 +20,7 @@ static const struct {
 	[GENERIC_HOOK_SET_LEVEL] = {"set_level", AX_ERROR_IRQ_INJECTION},
 	[GENERIC_HOOK_ASSIGN_FD] = {"assign_fd", AX_ERROR_DEVICE},
 	[GENERIC_HOOK_RELEASE_FD] = {"release_fd", AX_ERROR_DEVICE},
+	[GENERIC_HOOK_SET_MSI] = {"set_msi", AX_ERROR_DEVICE},
 	[GENERIC_HOOK_ASSIGN_DOORBELL] = {"assign_doorbell", AX_ERROR_DEVICE},
 	[GENERIC_HOOK_RELEASE_DOORBELL] = {"release_doorbell", AX_ERROR_DEVICE},
 	[GENERIC_HOOK_PLATFORM_ATTACH] = {"platform_attach", AX_ERROR_DEVICE},

@@ -24,6 +24,7 @@ extern const struct axarch axarch_generic;
 #define GENERIC_DEVICE_COUNT  32
 #define GENERIC_FIRST_GSI     16 /* of the device slots, one each */
 #define GENERIC_GSI_COUNT     64
+#define GENERIC_MSI_COUNT     256 /* GSIs from GENERIC_GSI_COUNT on */
 #define GENERIC_HYPERCALL_GPA 0xd0100000ULL
 #define GENERIC_SERIAL_PORT   0x3f8
 #define GENERIC_SERIAL_GSI    4
@@ -108,10 +109,13 @@ void generic_guest_relax(struct generic_guest *guest);
 
 /* Vectors given to a vCPU so far, oldest first; returns how many there were. */
 size_t generic_vm_delivered(struct axarch_vm *vm, uint32_t vcpu, uint32_t *vectors, size_t max);
-/* Times the line rose, by call or by its eventfd (which is drained here). */
+/* Times the line rose, or the message was sent, by call or by its eventfd (which is drained here).
+ */
 uint64_t generic_vm_irq_edges(struct axarch_vm *vm, uint32_t gsi);
 bool generic_vm_irq_level(struct axarch_vm *vm, uint32_t gsi);
 bool generic_vm_irq_has_fd(struct axarch_vm *vm, uint32_t gsi);
+/* What the GSI sends; false: nothing. */
+bool generic_vm_message(struct axarch_vm *vm, uint32_t gsi, struct axirq_message *ret_message);
 size_t generic_vm_doorbells(struct axarch_vm *vm);
 uint64_t generic_vm_doorbell_hits(struct axarch_vm *vm);
 size_t generic_vm_slots(struct axarch_vm *vm);
@@ -129,6 +133,7 @@ enum generic_hook {
 	GENERIC_HOOK_SET_LEVEL,
 	GENERIC_HOOK_ASSIGN_FD,
 	GENERIC_HOOK_RELEASE_FD,
+	GENERIC_HOOK_SET_MSI,
 	GENERIC_HOOK_ASSIGN_DOORBELL,
 	GENERIC_HOOK_RELEASE_DOORBELL,
 	GENERIC_HOOK_PLATFORM_ATTACH,

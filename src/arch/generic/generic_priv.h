@@ -16,6 +16,7 @@
 #define GENERIC_IRQ_QUEUE     64
 #define GENERIC_MAX_DOORBELLS 256
 #define GENERIC_MAX_SLOTS     512
+#define GENERIC_LINES         (GENERIC_GSI_COUNT + GENERIC_MSI_COUNT)
 
 struct generic_fault {
 	uint32_t nth; /* 0: none */
@@ -98,7 +99,9 @@ struct axarch_vm {
 		int fd; /* -1: none; a duplicate, ours */
 		int callers_fd;
 		uint64_t edges, edges_taken; /* rises so far, and those that were waited for */
-	} line[GENERIC_GSI_COUNT];
+		bool has_message;
+		struct axirq_message message;
+	} line[GENERIC_LINES]; /* pins, then messages */
 	struct {
 		struct axdev_doorbell spec;
 		int fd; /* a duplicate, ours */

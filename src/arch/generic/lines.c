@@ -47,9 +47,9 @@ static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err
 	int rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_ASSIGN_FD, err);
 	if (rc < 0)
 		return rc;
-	if (gsi >= GENERIC_GSI_COUNT)
+	if (gsi >= GENERIC_LINES)
 		return ax_error_set(err, AX_ERROR_DEVICE, ERANGE, "no line %u: there are %d", gsi,
-				    GENERIC_GSI_COUNT);
+				    GENERIC_LINES);
 	int fd = duplicate(event_fd, "an interrupt line", err);
 	if (fd < 0)
 		return fd;
@@ -74,7 +74,7 @@ static int release_fd(void *ctx, uint32_t gsi, int event_fd)
 	int rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_RELEASE_FD, NULL);
 	if (rc < 0)
 		return rc;
-	if (gsi >= GENERIC_GSI_COUNT)
+	if (gsi >= GENERIC_LINES)
 		return -ERANGE;
 	pthread_mutex_lock(&vm->lock);
 	bool found = vm->line[gsi].fd >= 0 && vm->line[gsi].callers_fd == event_fd;
@@ -86,6 +86,34 @@ static int release_fd(void *ctx, uint32_t gsi, int event_fd)
 	return found ? 0 : -ENOENT;
 }
 
+static int set_msi(void *ctx, uint32_t gsi, const struct axirq_message *message,
+		   struct ax_error *err)
+{
+	struct axarch_vm *vm = ctx;
+
+	int rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_SET_MSI, err);
+	if (rc < 0)
+		return rc;
+	if (gsi < GENERIC_GSI_COUNT || gsi >= GENERIC_LINES)
+		return ax_error_set(err, AX_ERROR_DEVICE, ERANGE, "GSI %u sends no messages", gsi);
+	pthread_mutex_lock(&vm->lock);
+	vm->line[gsi].has_message = message != NULL;
+	if (message)
+		vm->line[gsi].message = *message;
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
+bool generic_vm_message(struct axarch_vm *vm, uint32_t gsi, struct axirq_message *ret_message)
+{
+	pthread_mutex_lock(&vm->lock);
+	bool has = gsi < GENERIC_LINES && vm->line[gsi].has_message;
+	if (has)
+		*ret_message = vm->line[gsi].message;
+	pthread_mutex_unlock(&vm->lock);
+	return has;
+}
+
 void generic_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 {
 	*ret_chip = (struct axirq_chip){
@@ -94,6 +122,9 @@ void generic_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 		.release_fd = release_fd,
 		.gsi_first = 0,
 		.gsi_count = GENERIC_GSI_COUNT,
+		.set_msi = set_msi,
+		.msi_first = GENERIC_GSI_COUNT,
+		.msi_count = GENERIC_MSI_COUNT,
 		.ctx = vm,
 	};
 }
@@ -111,7 +142,7 @@ static void drain(struct axarch_vm *vm, uint32_t gsi)
 
 uint64_t generic_vm_irq_edges(struct axarch_vm *vm, uint32_t gsi)
 {
-	if (gsi >= GENERIC_GSI_COUNT)
+	if (gsi >= GENERIC_LINES)
 		return 0;
 	pthread_mutex_lock(&vm->lock);
 	drain(vm, gsi);
@@ -122,7 +153,7 @@ uint64_t generic_vm_irq_edges(struct axarch_vm *vm, uint32_t gsi)
 
 bool generic_vm_take_edge(struct axarch_vm *vm, uint32_t gsi)
 {
-	if (gsi >= GENERIC_GSI_COUNT)
+	if (gsi >= GENERIC_LINES)
 		return false;
 	pthread_mutex_lock(&vm->lock);
 	drain(vm, gsi);
@@ -135,7 +166,7 @@ bool generic_vm_take_edge(struct axarch_vm *vm, uint32_t gsi)
 bool generic_vm_irq_level(struct axarch_vm *vm, uint32_t gsi)
 {
 	pthread_mutex_lock(&vm->lock);
-	bool level = gsi < GENERIC_GSI_COUNT && vm->line[gsi].level;
+	bool level = gsi < GENERIC_LINES && vm->line[gsi].level;
 	pthread_mutex_unlock(&vm->lock);
 	return level;
 }
@@ -143,7 +174,7 @@ bool generic_vm_irq_level(struct axarch_vm *vm, uint32_t gsi)
 bool generic_vm_irq_has_fd(struct axarch_vm *vm, uint32_t gsi)
 {
 	pthread_mutex_lock(&vm->lock);
-	bool has = gsi < GENERIC_GSI_COUNT && vm->line[gsi].fd >= 0;
+	bool has = gsi < GENERIC_LINES && vm->line[gsi].fd >= 0;
 	pthread_mutex_unlock(&vm->lock);
 	return has;
 }
@@ -258,7 +289,7 @@ uint64_t generic_vm_doorbell_hits(struct axarch_vm *vm)
 
 void generic_vm_close_fds(struct axarch_vm *vm)
 {
-	for (uint32_t gsi = 0; gsi < GENERIC_GSI_COUNT; gsi++)
+	for (uint32_t gsi = 0; gsi < GENERIC_LINES; gsi++)
 		if (vm->line[gsi].fd >= 0)
 			close(vm->line[gsi].fd);
 	for (size_t i = 0; i < vm->doorbell_count; i++)

@@ -23,7 +23,7 @@ int generic_vm_create(const struct axarch_vm_config *config, const struct axarch
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a VM");
 	generic_faults_init(&vm->faults);
 	pthread_mutex_init(&vm->lock, NULL);
-	for (uint32_t gsi = 0; gsi < GENERIC_GSI_COUNT; gsi++)
+	for (uint32_t gsi = 0; gsi < GENERIC_LINES; gsi++)
 		vm->line[gsi].fd = -1;
 	snprintf(vm->name, sizeof(vm->name), "%s", config->name ? config->name : "generic");
 

@@ -5,44 +5,35 @@
 #include "kvm_x86.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /*
  * KVM's default routes GSI n to PIC line n and IOAPIC pin n. The PIT raises GSI 0 and, as on every
  * PC, the guest is told to expect it at another IOAPIC pin.
  */
-static int route_pit(struct axarch_vm *vm, struct ax_error *err)
+static int route_pins(struct axarch_vm *vm, struct ax_error *err)
 {
-	AX_AUTO_FREE struct kvm_irq_routing *table =
-		calloc(1, sizeof(*table) + (16 + X86_IOAPIC_PINS) * sizeof(table->entries[0]));
-	if (!table)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for GSI routes");
+	struct axkvm_pin_route pins[X86_PIN_ROUTES];
+	const bool has_pit = vm->config.legacy_pit;
+	size_t count = 0;
 
 	for (uint32_t gsi = 0; gsi < X86_IOAPIC_PINS; gsi++) {
-		if (gsi == X86_PIT_IOAPIC_PIN) /* the PIC's cascade, and the PIT's pin */
+		if (has_pit && gsi == X86_PIT_IOAPIC_PIN) /* the PIC's cascade, the PIT's pin */
 			continue;
-		struct kvm_irq_routing_entry entry = {
-			.gsi = gsi,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC,
-				      .pin = gsi ? gsi : X86_PIT_IOAPIC_PIN},
-		};
-		table->entries[table->nr++] = entry;
-		if (gsi >= 16)
-			continue;
-		entry.u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-		entry.u.irqchip.pin = gsi % 8;
-		table->entries[table->nr++] = entry;
+		pins[count++] = (struct axkvm_pin_route){
+			gsi, KVM_IRQCHIP_IOAPIC, has_pit && !gsi ? X86_PIT_IOAPIC_PIN : gsi};
+		if (gsi < 16)
+			pins[count++] = (struct axkvm_pin_route){
+				gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+				gsi % 8};
 	}
-	return x86_vm_ioctl(vm, KVM_SET_GSI_ROUTING, table, "KVM_SET_GSI_ROUTING", err);
+	return axkvm_vm_route_pins(vm->vm, pins, count, !has_pit, err);
 }
 
 static int create_pit(struct axarch_vm *vm, struct ax_error *err)
 {
 	/* With the dummy, port 0x61 is answered in the kernel: TSC calibration polls it. */
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
-	int ret = x86_vm_ioctl(vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2", err);
-	return ret < 0 ? ret : route_pit(vm, err);
+	return x86_vm_ioctl(vm, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2", err);
 }
 
 int x86_vm_create_irqchip(struct axarch_vm *vm, struct ax_error *err)
@@ -65,5 +56,11 @@ int x86_vm_create_irqchip(struct axarch_vm *vm, struct ax_error *err)
 				   vm->max_apic_id);
 		ax_error_hint(err, "use at most 255 CPUs with ids up to 254");
 	}
-	return ret < 0 || !vm->config.legacy_pit ? ret : create_pit(vm, err);
+	if (ret == 0 && vm->config.legacy_pit)
+		ret = create_pit(vm, err);
+	if (ret == 0)
+		ret = route_pins(vm, err);
+	if (ret == 0)
+		vm->msi_count = axkvm_vm_msi_room(vm->vm, X86_PIN_ROUTES, X86_MAX_MSIS);
+	return ret;
 }

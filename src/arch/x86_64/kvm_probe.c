@@ -30,6 +30,7 @@ static const struct axkvm_requirement optional[] = {
 	AXARCH_CAP(X2APIC_API, "APIC ids beyond 254"),
 	AXARCH_CAP(SPLIT_IRQCHIP, "an IOAPIC outside the kernel"),
 	AXARCH_CAP(PIT2, "a PIT for kernels without another timer"),
+	AXARCH_CAP(IRQ_ROUTING, "interrupts of PCI devices, one for each queue"),
 	AXARCH_CAP(IRQFD_RESAMPLE, "level interrupts without polling"),
 	AXARCH_CAP(IOEVENTFD_ANY_LENGTH, "doorbells of any width, which are faster"),
 	AXARCH_CAP(X86_USER_SPACE_MSR, "devices that are MSRs"),

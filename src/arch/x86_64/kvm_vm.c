@@ -176,7 +176,24 @@ static int release_fd(void *ctx, uint32_t gsi, int event_fd)
 	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, false, NULL);
 }
 
-/* GSI n is IOAPIC pin n and PIC line n below 16, but for the PIT's. */
+/* What is not for a LAPIC would be a write to memory, which no device of ours makes. */
+static int set_msi(void *ctx, uint32_t gsi, const struct axirq_message *message,
+		   struct ax_error *err)
+{
+	struct axarch_vm *vm = ctx;
+	struct axkvm_msi_route route;
+
+	if (!message)
+		return axkvm_vm_route_msi(vm->vm, gsi, NULL, err);
+	if ((message->address & 0xfff00000) != X86_LAPIC_GPA)
+		return ax_error_set(err, AX_ERROR_DEVICE, EINVAL,
+				    "MSI address 0x%" PRIx64 " is not in 0x%llx..0x%llx",
+				    message->address, X86_LAPIC_GPA, X86_LAPIC_GPA + 0xfffff);
+	route = (struct axkvm_msi_route){.address = message->address, .data = message->data};
+	return axkvm_vm_route_msi(vm->vm, gsi, &route, err);
+}
+
+/* GSI n is IOAPIC pin n and PIC line n below 16, but for the PIT's; messages above. */
 static void x86_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 {
 	*ret_chip = (struct axirq_chip){
@@ -185,6 +202,9 @@ static void x86_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
 		.release_fd = release_fd,
 		.gsi_first = 0,
 		.gsi_count = vm->has_irqchip ? X86_IOAPIC_PINS : 0,
+		.set_msi = set_msi,
+		.msi_first = X86_IOAPIC_PINS,
+		.msi_count = vm->msi_count,
 		.ctx = vm,
 	};
 }

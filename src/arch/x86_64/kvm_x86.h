@@ -21,6 +21,9 @@
 #define KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK (1ULL << 1)
 #endif
 
+#define X86_PIN_ROUTES (X86_IOAPIC_PINS + 16) /* IOAPIC and PIC */
+#define X86_MAX_MSIS   1024u
+
 struct axarch_vm {
 	char name[64];
 	struct axarch_vm_config config; /* name and hardware_ids point into this struct */
@@ -30,6 +33,7 @@ struct axarch_vm {
 	struct axkvm *kvm;
 	struct axkvm_vm *vm;
 	bool has_irqchip;
+	uint32_t msi_count; /* GSIs from X86_IOAPIC_PINS on that messages can have */
 
 	/* What KVM supports, asked once, and what every vCPU's CPUID is made from. */
 	struct kvm_cpuid2 *cpuid;

@@ -22,6 +22,10 @@ struct fake {
 	struct kvm_irqfd irqfd;
 	struct kvm_ioeventfd ioeventfd;
 	struct kvm_msi msi;
+	int route_limit; /* KVM_CAP_IRQ_ROUTING */
+	unsigned route_sets;
+	uint32_t route_count;
+	struct kvm_irq_routing_entry route[128];
 	int msi_delivered;
 	/* KVM_RUN: fills the run page and returns what the ioctl returns. */
 	int (*run)(struct kvm_run *run);
@@ -60,6 +64,8 @@ static int fake_ioctl(int fd, unsigned long request, unsigned long arg)
 	case KVM_GET_API_VERSION:
 		return fake.version < 0 ? failing(-fake.version) : fake.version;
 	case KVM_CHECK_EXTENSION:
+		if (arg == KVM_CAP_IRQ_ROUTING)
+			return fake.route_limit;
 		return (long)arg != fake.missing[0] && (long)arg != fake.missing[1];
 	case KVM_GET_VCPU_MMAP_SIZE:
 		return 3 * 4096;
@@ -75,6 +81,17 @@ static int fake_ioctl(int fd, unsigned long request, unsigned long arg)
 	case KVM_IRQFD:
 		memcpy(&fake.irqfd, (const void *)arg, sizeof(fake.irqfd));
 		break;
+	case KVM_SET_GSI_ROUTING: {
+		const struct kvm_irq_routing *table = (const void *)arg;
+
+		if (fake.error)
+			break;
+		fake.route_sets++;
+		fake.route_count = table->nr;
+		assert_in_range(table->nr, 0, AX_ARRAY_LEN(fake.route));
+		memcpy(fake.route, table->entries, table->nr * sizeof(fake.route[0]));
+		break;
+	}
 	case KVM_IOEVENTFD:
 		memcpy(&fake.ioeventfd, (const void *)arg, sizeof(fake.ioeventfd));
 		break;
