@@ -155,8 +155,11 @@ struct axvirtio_core; /* status, features, queues, eventfds: transport-neutral, 
 struct axvirtio_ops {
 	/* Just bound to a transport: device->core and the queues' loops are there (axvirtio_loop),
 	 * for events and timers of the device's own. Control thread, loops not running; may be
-	 * NULL. What it makes, destroy ends. */
+	 * NULL. What it makes, unbound ends. */
 	int (*bound)(struct axvirtio *device, struct ax_error *err);
+	/* The transport goes away, or bound has failed; another may come. Control thread, loops not
+	 * running, nothing in flight; may be NULL. */
+	void (*unbound)(struct axvirtio *device);
 	/* DRIVER_OK, with features negotiated and queues checked. May be NULL. A negative errno
 	 * makes the device ask for a reset. */
 	int (*activate)(struct axvirtio *device, uint64_t features);
@@ -186,6 +189,7 @@ struct axvirtio {
 	void *config;               /* the device's config space, little-endian; may be NULL */
 	uint32_t config_size;       /* bytes */
 	struct axvirtio_core *core; /* NULL until a transport has bound the device */
+	struct ax_loop *own_loop;   /* the core's, until the device is destroyed; else NULL */
 };
 
 /* --- for devices, on the queue's I/O thread, inside handle_queue, between enter and leave, or
@@ -209,8 +213,8 @@ void axvirtio_count_error(struct axvirtio *device, unsigned index);
 void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why);
 
 /*
- * Drain a queue: call `one` until it returns 0 (empty, or no more can be taken now) or less
- * (failed), then take kicks again. At most one queue size of chains per call, and none begun after
+ * Drain a queue: call `one` until it returns 0 (empty: then take kicks again) or less (failed, or
+ * no more can be taken now: whoever said so sees to it that the queue is woken). At most one queue size of chains per call, and none begun after
  * 50 ms; when more wait, the queue kicks itself so that other events of the same loop get their
  * turn.
  */

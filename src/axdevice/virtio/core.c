@@ -154,6 +154,8 @@ void axvirtio_core_unbind(struct axvirtio *device)
 	if (!core)
 		return;
 	axvirtio_core_close_gates(core);
+	if (device->ops->unbound)
+		device->ops->unbound(device);
 	axvirtio_core_close_queues(core);
 	for (unsigned i = 0; i < core->queue_count; i++)
 		gate_finish(&core->queue[i].gate);
@@ -165,8 +167,12 @@ void axvirtio_core_unbind(struct axvirtio *device)
 
 void axvirtio_destroy(struct axvirtio *device)
 {
+	struct ax_loop *own_loop;
+
 	if (!device)
 		return;
+	own_loop = device->own_loop;
 	axvirtio_core_unbind(device);
 	device->ops->destroy(device);
+	ax_loop_destroy(own_loop);
 }

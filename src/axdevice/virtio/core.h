@@ -59,7 +59,6 @@ struct axvirtio_core {
 	struct axvirtio *device;
 	const char *name; /* the transport's, outlives the core */
 	const struct axas *memory;
-	struct ax_loop *own_loop; /* for axvirtio_poll, when no I/O thread was given; else NULL */
 	const struct core_transport *transport;
 	void *transport_ctx;
 

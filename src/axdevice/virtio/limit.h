@@ -49,8 +49,8 @@ static inline bool limit_active(const struct limit *limit)
 {
 	return limit->bytes.per_s || limit->ops.per_s;
 }
-/* In the device's `bound` hook, and where what that made is ended (loops not running). Nothing is
- * made for a limit that is not active. finish may be called twice, or for a zeroed waiter. */
+/* In the device's `bound` and `unbound` hooks. Nothing is made for a limit that is not active;
+ * finish may be called twice, or for a zeroed waiter. */
 int limit_waiter_init(struct limit_waiter *waiter, const struct limit *limit,
 		      struct axvirtio *device, unsigned index, struct ax_error *err);
 void limit_waiter_finish(struct limit_waiter *waiter);

@@ -92,7 +92,7 @@ static void on_round_end(void *ctx)
 
 bool axvirtio_poll(struct axvirtio *device)
 {
-	return device->core->own_loop && ax_loop_step(device->core->own_loop);
+	return device->own_loop && ax_loop_step(device->own_loop);
 }
 
 struct ax_loop *axvirtio_loop(const struct axvirtio *device, unsigned index)
@@ -106,8 +106,8 @@ static struct ax_loop *choose_loop(const struct axvirtio_core *core, unsigned in
 	const struct axvirtio *device = core->device;
 	unsigned group = device->ops->queue_group ? device->ops->queue_group(device, index) : index;
 
-	if (core->own_loop)
-		return core->own_loop;
+	if (!services->io_loop && !services->io_loop_count)
+		return device->own_loop;
 	if (!services->io_loop_count)
 		return services->io_loop;
 	return services->io_loops[(services->io_first + group) % services->io_loop_count];
@@ -130,8 +130,8 @@ int axvirtio_core_open_queues(struct axvirtio_core *core, const struct axdev_ser
 
 	for (unsigned i = 0; i < core->queue_count; i++)
 		core->queue[i].kick_fd = -1;
-	if (!services->io_loop && !services->io_loop_count)
-		r = ax_loop_create(AX_LOOP_EPOLL, &core->own_loop, err);
+	if (!services->io_loop && !services->io_loop_count && !core->device->own_loop)
+		r = ax_loop_create(AX_LOOP_EPOLL, &core->device->own_loop, err);
 	for (unsigned i = 0; !r && i < core->queue_count; i++) {
 		struct core_queue *queue = &core->queue[i];
 
@@ -155,7 +155,6 @@ void axvirtio_core_close_queues(struct axvirtio_core *core)
 		if (queue->kick_fd >= 0)
 			close(queue->kick_fd);
 	}
-	ax_loop_destroy(core->own_loop);
 }
 
 /* ---- violations ------------------------------------------------------------------------------ */

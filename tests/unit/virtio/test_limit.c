@@ -253,6 +253,11 @@ static int toy_bound(struct axvirtio *device, struct ax_error *err)
 	return limit_waiter_init(&toy->waiter, &toy->limit, device, 0, err);
 }
 
+static void toy_unbound(struct axvirtio *device)
+{
+	limit_waiter_finish(&toy_of(device)->waiter);
+}
+
 static int toy_one(struct axvirtio *device, unsigned index)
 {
 	struct toy *toy = toy_of(device);
@@ -295,8 +300,10 @@ static void on_end(void *ctx, int fd, uint32_t events)
 static void wait_for_timer(const struct axvirtio_limit *config, unsigned min_ms)
 {
 	static const uint16_t queue_max[] = {64};
-	static const struct axvirtio_ops ops = {
-		.bound = toy_bound, .handle_queue = toy_handle, .destroy = toy_destroy};
+	static const struct axvirtio_ops ops = {.bound = toy_bound,
+						.unbound = toy_unbound,
+						.handle_queue = toy_handle,
+						.destroy = toy_destroy};
 	const struct buffer b = {0x40000, 100, true};
 	struct toy toy = {.device = {.ops = &ops,
 				     .class_name = "toy",
@@ -332,9 +339,8 @@ static void wait_for_timer(const struct axvirtio_limit *config, unsigned min_ms)
 	assert_true(ax_clock_ns() - began_ns >= min_ms * 1000000ULL);
 	assert_in_range(toy.refused, min_ms ? 1 : 0, min_ms ? 16 : 0);
 	assert_int_equal(ax_counter_read(&toy.limit.throttled), toy.refused);
-	limit_waiter_finish(&toy.waiter);
-	limit_waiter_finish(&toy.waiter);
 	dev->ops->destroy(dev);
+	limit_waiter_finish(&toy.waiter);
 	ax_loop_destroy(loop);
 	machine_finish(&m);
 }
