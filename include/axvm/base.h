@@ -258,9 +258,9 @@ void ax_thread_kick(struct ax_thread *thread);
 /*
  * One loop belongs to one thread (control, io N), which calls ax_loop_run: readiness of fds,
  * eventfds, timers, and file and packet I/O all end there. Where the kernel has io_uring and allows
- * it, one ring is both the wait and the data path: all that a round of callbacks asked for is handed
- * over, and waited for, by one system call. Otherwise it is epoll, and I/O is done by plain system
- * calls at the end of the round. Callers cannot tell the difference.
+ * it, one ring is both the wait and the data path: all that a round of callbacks asked for is
+ * handed over, and waited for, by one system call. Otherwise it is epoll, and I/O is done by plain
+ * system calls at the end of the round. Callers cannot tell the difference.
  *
  * Everything is called from the loop's thread or while the loop is not running, but post and stop,
  * which any thread may call. Callbacks run one at a time and may call anything here but run, step
@@ -280,18 +280,22 @@ enum ax_loop_engine {
 
 int ax_loop_create(enum ax_loop_engine engine, struct ax_loop **ret_loop,
 		   struct ax_error *err) AX_MUST_CHECK;
-void ax_loop_destroy(struct ax_loop *loop);         /* NULL is fine; removes what is registered */
-const char *ax_loop_engine_name(const struct ax_loop *loop); /* "io_uring" or "epoll" */
+void ax_loop_destroy(struct ax_loop *loop); /* NULL is fine; removes what is registered */
+/* "io_uring" or "epoll". Before its first run a loop of AX_LOOP_AUTO tells what it is going to try.
+ */
+const char *ax_loop_engine_name(const struct ax_loop *loop);
 
-/* Level-triggered. Events of 0 put the event to sleep (hang-ups and errors included) until it is
- * given others. */
+/* Level-triggered, and no EPOLLET or the like. An fd has one event at a time (-EEXIST). Events of 0
+ * put the event to sleep (hang-ups and errors included) until it is given others. */
 int ax_loop_add_fd(struct ax_loop *loop, int fd, uint32_t events, ax_event_fn *fn, void *ctx,
 		   struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
 int ax_loop_modify_fd(struct ax_event *event, uint32_t events);
-void ax_loop_remove(struct ax_event *event); /* NULL is fine; safe inside a callback */
+/* NULL is fine; safe inside a callback. The fd may be closed at once, and is then closed. */
+void ax_loop_remove(struct ax_event *event);
 
-/* An eventfd, which must be in blocking mode and has no other reader: the loop has taken its count
- * before fn is called (events = 0), so writes until then are one call. */
+/* An eventfd, which must be in blocking mode (-EINVAL) and has no other reader: the loop has taken
+ * its count before fn is called (events = 0), so writes until then are one call. No count is lost:
+ * what was not told before the event is removed, or the run ends, is in the eventfd again. */
 int ax_loop_add_eventfd(struct ax_loop *loop, int fd, ax_event_fn *fn, void *ctx,
 			struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
 
@@ -305,13 +309,14 @@ int ax_loop_add_timer(struct ax_loop *loop, uint64_t delay_ns, uint64_t interval
 void ax_loop_set_timer(struct ax_event *timer, uint64_t delay_ns, uint64_t interval_ns);
 
 /*
- * I/O operations: a struct ax_op of the caller's, embedded in its request, so that no I/O allocates.
- * The caller sets fn, keeps op and vectors until fn is called, and never touches the rest. fn runs
- * once for every operation begun, on the loop's thread and not before the call that began it has
- * returned; `result` is a count of bytes, which may be short, or a negative errno. Operations of one
- * loop begin in the order of the calls and end in any order.
+ * I/O operations: a struct ax_op of the caller's, embedded in its request, so that no I/O
+ * allocates. The caller sets fn, keeps op and vectors until fn is called, and never touches the
+ * rest. fn runs once for every operation begun, on the loop's thread and not before the call that
+ * began it has returned; `result` is a count of bytes, which may be short, or a negative errno.
+ * Operations of one loop begin in the order of the calls and end in any order.
  *
- * A descriptor that can be waited for (tap, socket) must be non-blocking: it answers -EAGAIN.
+ * A descriptor that can be waited for (tap, socket) must be non-blocking, and is used with
+ * AX_OP_NO_OFFSET: such operations never wait, but answer -EAGAIN. A disk's file must be blocking.
  * ax_loop_run ends only when all operations have.
  */
 struct ax_op {
@@ -343,8 +348,8 @@ void ax_loop_keep_fd(struct ax_loop *loop, int fd);
 void ax_loop_forget_fd(struct ax_loop *loop, int fd);
 
 /* Run fn(ctx) once, at the end of the round of callbacks at hand (before the loop waits again),
- * however often it is asked for meanwhile. Owned by the caller, zero-initialised but for fn and ctx;
- * cancel before it goes away. */
+ * however often it is asked for meanwhile. Owned by the caller, zero-initialised but for fn and
+ * ctx; cancel before it goes away. */
 struct ax_deferred {
 	void (*fn)(void *ctx);
 	void *ctx;
@@ -364,7 +369,8 @@ bool ax_loop_step(struct ax_loop *loop);
 
 struct ax_loop_stats {
 	uint64_t wakeups;  /* times the wait returned */
-	uint64_t syscalls; /* waits, submissions, and each plain read, write or sync of the fallback */
+	uint64_t syscalls; /* waits, submissions, and each plain read, write or sync of the fallback
+			    */
 	uint64_t ops;      /* operations ended */
 };
 /* Any thread. */

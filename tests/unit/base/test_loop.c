@@ -15,12 +15,15 @@
 
 #define MS 1000000ULL
 
+/* All tests are run with each engine. */
+static enum ax_loop_engine engine = AX_LOOP_EPOLL;
+
 static struct ax_loop *new_loop(void)
 {
 	struct ax_loop *loop = NULL;
 	struct ax_error err = {0};
 
-	assert_int_equal(ax_loop_create(AX_LOOP_AUTO, &loop, &err), 0);
+	assert_int_equal(ax_loop_create(engine, &loop, &err), 0);
 	return loop;
 }
 
@@ -412,8 +415,8 @@ static void many_fds(void **state)
 	for (size_t i = 0; i < AX_ARRAY_LEN(fds); i++) {
 		fds[i] = eventfd(1, EFD_CLOEXEC);
 		actors[i].loop = loop;
-		assert_int_equal(ax_loop_add_fd(loop, fds[i], EPOLLIN | EPOLLET, count_call,
-						&actors[i], &actors[i].event, NULL),
+		assert_int_equal(ax_loop_add_eventfd(loop, fds[i], count_call, &actors[i],
+						     &actors[i].event, NULL),
 				 0);
 	}
 	assert_int_equal(ax_loop_add_timer(loop, 20 * MS, 0, count_call, &end, &end.event, NULL),
@@ -463,5 +466,15 @@ int main(void)
 		cmocka_unit_test(many_fds),
 		cmocka_unit_test(a_kick_does_not_end_the_run),
 	};
-	return cmocka_run_group_tests_name("base-loop", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("base-loop epoll", tests, NULL, NULL);
+	struct ax_loop *loop = NULL;
+	struct ax_error err = {0};
+
+	engine = AX_LOOP_IO_URING;
+	if (ax_loop_create(engine, &loop, &err) < 0) {
+		print_message("base-loop io_uring: skipped, %s\n", err.message);
+		return failed;
+	}
+	ax_loop_destroy(loop);
+	return failed + cmocka_run_group_tests_name("base-loop io_uring", tests, NULL, NULL);
 }

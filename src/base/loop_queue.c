@@ -1,0 +1,191 @@
+/*
+ * What waits for its turn in an event loop: operations begun, deferred calls and posts. Only posts
+ * (and the wake-up they may need) come from other threads, under one lock.
+ */
+#include "loop_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- operations ---------------------------------------------------------------------- */
+
+void ax_loop_begin(struct ax_loop *loop, struct ax_op *op)
+{
+	op->next = NULL;
+	*loop->ops_tail = op;
+	loop->ops_tail = &op->next;
+}
+
+static void begin_vectored(struct ax_loop *loop, struct ax_op *op, uint8_t kind, int fd,
+			   const struct iovec *iov, unsigned count, uint64_t offset, uint32_t flags)
+{
+	op->kind = kind;
+	op->fd = fd;
+	op->iov = iov;
+	op->count = count;
+	op->offset = offset;
+	op->flags = flags;
+	ax_loop_begin(loop, op);
+}
+
+void ax_op_readv(struct ax_loop *loop, struct ax_op *op, int fd, const struct iovec *iov,
+		 unsigned count, uint64_t offset, uint32_t flags)
+{
+	begin_vectored(loop, op, AX_OP_READV, fd, iov, count, offset, flags);
+}
+
+void ax_op_writev(struct ax_loop *loop, struct ax_op *op, int fd, const struct iovec *iov,
+		  unsigned count, uint64_t offset, uint32_t flags)
+{
+	begin_vectored(loop, op, AX_OP_WRITEV, fd, iov, count, offset, flags);
+}
+
+void ax_op_fdatasync(struct ax_loop *loop, struct ax_op *op, int fd)
+{
+	op->kind = AX_OP_FDATASYNC;
+	op->fd = fd;
+	ax_loop_begin(loop, op);
+}
+
+void ax_op_fallocate(struct ax_loop *loop, struct ax_op *op, int fd, int mode, uint64_t offset,
+		     uint64_t length)
+{
+	op->kind = AX_OP_FALLOCATE;
+	op->fd = fd;
+	op->flags = (uint32_t)mode;
+	op->offset = offset;
+	op->length = length;
+	ax_loop_begin(loop, op);
+}
+
+/* ---- kept fds ------------------------------------------------------------------------ */
+
+void ax_loop_keep_fd(struct ax_loop *loop, int fd)
+{
+	unsigned slot = AX_LOOP_KEPT;
+
+	for (unsigned i = AX_LOOP_KEPT; i-- > 0;) {
+		if (loop->kept[i] == fd)
+			return;
+		if (loop->kept[i] < 0)
+			slot = i;
+	}
+	if (slot < AX_LOOP_KEPT) /* it is but a matter of speed */
+		loop->kept[slot] = fd;
+}
+
+void ax_loop_forget_fd(struct ax_loop *loop, int fd)
+{
+	for (unsigned i = 0; i < AX_LOOP_KEPT; i++) {
+		if (loop->kept[i] != fd)
+			continue;
+		loop->kept[i] = -1;
+		if (loop->engine->forget)
+			loop->engine->forget(loop, i);
+		return;
+	}
+}
+
+/* ---- deferred ------------------------------------------------------------------------ */
+
+void ax_loop_defer(struct ax_loop *loop, struct ax_deferred *deferred)
+{
+	if (deferred->queued)
+		return;
+	deferred->queued = true;
+	deferred->next = NULL;
+	*loop->deferred_tail = deferred;
+	loop->deferred_tail = &deferred->next;
+}
+
+void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred)
+{
+	struct ax_deferred **link = &loop->deferred;
+
+	if (!deferred->queued)
+		return;
+	while (*link != deferred)
+		link = &(*link)->next;
+	*link = deferred->next;
+	if (!*link)
+		loop->deferred_tail = link;
+	deferred->queued = false;
+}
+
+bool ax_loop_run_deferred(struct ax_loop *loop)
+{
+	bool any = false;
+
+	while (loop->deferred) {
+		struct ax_deferred *deferred = loop->deferred;
+
+		ax_loop_cancel_defer(loop, deferred);
+		deferred->fn(deferred->ctx);
+		any = true;
+	}
+	return any;
+}
+
+/* ---- posts --------------------------------------------------------------------------- */
+
+void ax_loop_wake(struct ax_loop *loop)
+{
+	static const uint64_t one = 1;
+	ssize_t n = write(loop->wake.fd, &one, sizeof(one));
+
+	(void)n; /* it has no reason to fail, and would take 2^64 of them to block */
+}
+
+int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct ax_loop_post *post = malloc(sizeof(*post));
+
+	if (!post)
+		return -ENOMEM;
+	*post = (struct ax_loop_post){.fn = fn, .arg = arg};
+	pthread_mutex_lock(&loop->post_lock);
+	bool refused = loop->closed;
+	bool was_empty = !loop->posts;
+	if (!refused) {
+		*loop->post_tail = post;
+		loop->post_tail = &post->next;
+		/* Under the lock: after it the loop may run the post and be destroyed by it. */
+		if (was_empty)
+			ax_loop_wake(loop);
+	}
+	pthread_mutex_unlock(&loop->post_lock);
+	if (refused) {
+		free(post);
+		return -ESHUTDOWN;
+	}
+	return 0;
+}
+
+/* Runs what has been posted so far; what those functions post waits for the next round. */
+void ax_loop_run_posts(struct ax_loop *loop, bool close_after)
+{
+	pthread_mutex_lock(&loop->post_lock);
+	struct ax_loop_post *post = loop->posts;
+	loop->posts = NULL;
+	loop->post_tail = &loop->posts;
+	loop->closed = close_after;
+	pthread_mutex_unlock(&loop->post_lock);
+
+	while (post) {
+		struct ax_loop_post *next = post->next;
+		post->fn(post->arg);
+		free(post);
+		post = next;
+	}
+}
+
+/* Those accepted before a run that never came. */
+void ax_loop_drop_posts(struct ax_loop *loop)
+{
+	while (loop->posts) {
+		struct ax_loop_post *post = loop->posts;
+		loop->posts = post->next;
+		free(post);
+	}
+}

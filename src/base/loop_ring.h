@@ -1,0 +1,30 @@
+/*
+ * Between loop_uring.c, which has the ring, and loop_request.c, which says what is in it.
+ */
+#ifndef AX_LOOP_RING_H
+#define AX_LOOP_RING_H
+
+#include "loop_private.h"
+
+#include <liburing.h>
+
+struct ax_ring {
+	struct io_uring uring;
+	struct ax_event *dirty;   /* to look at before the next wait */
+	unsigned unanswered;      /* requests without a completion so far */
+	unsigned ops;             /* of these, operations */
+	bool broken;              /* it could not be entered */
+	bool has_files;           /* the table of fixed files is there */
+	bool no_files;            /* and cannot be */
+	bool fixed[AX_LOOP_KEPT]; /* loop->kept[i] is in it */
+};
+
+int ax_ring_watch(struct ax_event *event);
+void ax_ring_unwatch(struct ax_event *event);
+void ax_ring_cancel(struct ax_event *event);
+void ax_ring_submit_ops(struct ax_loop *loop);
+void ax_ring_submit_events(struct ax_loop *loop);
+void ax_ring_complete(struct ax_loop *loop, const struct io_uring_cqe *cqe);
+void ax_ring_forget(struct ax_loop *loop, unsigned slot);
+
+#endif
