@@ -1,6 +1,7 @@
 /*
  * virtio-rng (Spec 5.4): random bytes from the host, at most 64 KiB a request however large the
- * guest's buffer is, written straight into guest memory and never collected on our heap.
+ * guest's buffer is, written straight into guest memory and never collected on our heap; and no
+ * faster than the configuration allows.
  */
 #include <axvm/virtio_devices.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "limit.h"
 
 #define LAYER          "virtio"
 #define RNG_QUEUE_SIZE 64U
@@ -20,6 +22,8 @@ struct rng {
 	struct axvirtio device;
 	char name[32];
 	int fd; /* -1: getrandom */
+	struct limit limit;
+	struct limit_waiter waiter;
 	struct ax_ratelimit log_limit;
 	struct iovec iov[RNG_IOV];
 };
@@ -66,8 +70,11 @@ static int serve_one(struct axvirtio *device, unsigned index)
 	struct rng *rng = ax_container_of(device, struct rng, device);
 	struct axvq_chain chain;
 	size_t bytes;
-	int r = axvirtio_pop(device, index, rng->iov, RNG_IOV, &chain);
+	int r;
 
+	if (!limit_may_take(&rng->limit, &rng->waiter))
+		return -EAGAIN;
+	r = axvirtio_pop(device, index, rng->iov, RNG_IOV, &chain);
 	if (r <= 0)
 		return r;
 	bytes = fill(rng, &chain);
@@ -82,6 +89,7 @@ static int serve_one(struct axvirtio *device, unsigned index)
 	}
 	if (!bytes)
 		axvirtio_count_error(device, index);
+	limit_charge(&rng->limit, bytes);
 	axvirtio_push(device, index, chain.head, (uint32_t)bytes, bytes);
 	return 1;
 }
@@ -89,6 +97,18 @@ static int serve_one(struct axvirtio *device, unsigned index)
 static void handle_queue(struct axvirtio *device, unsigned index)
 {
 	axvirtio_serve(device, index, serve_one);
+}
+
+static int bound(struct axvirtio *device, struct ax_error *err)
+{
+	struct rng *rng = ax_container_of(device, struct rng, device);
+
+	return limit_waiter_init(&rng->waiter, &rng->limit, device, 0, err);
+}
+
+static void unbound(struct axvirtio *device)
+{
+	limit_waiter_finish(&ax_container_of(device, struct rng, device)->waiter);
 }
 
 static void destroy(struct axvirtio *device)
@@ -101,6 +121,8 @@ static void destroy(struct axvirtio *device)
 }
 
 static const struct axvirtio_ops rng_ops = {
+	.bound = bound,
+	.unbound = unbound,
 	.handle_queue = handle_queue,
 	.destroy = destroy,
 };
@@ -127,6 +149,7 @@ int axvirtio_rng_create(const char *name, const struct axvirtio_rng_config *conf
 				    "%s: cannot open entropy source %s: %s", name,
 				    config->path ? config->path : "(descriptor)", strerror(code));
 	}
+	limit_init(&rng->limit, &config->limit);
 	rng->log_limit = (struct ax_ratelimit)AX_RATELIMIT_INIT;
 	rng->device.ops = &rng_ops;
 	rng->device.class_name = "virtio-rng";

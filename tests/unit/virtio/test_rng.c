@@ -1,5 +1,5 @@
 /*
- * virtio-rng: bounded requests (must-test 9), sources that run dry, and malformed requests.
+ * virtio-rng: bounded requests (must-test 9), sources that run dry, malformed requests, and limits.
  */
 #include "driver.h"
 #include <fcntl.h>
@@ -14,9 +14,9 @@ static struct axvirtio *device;
 static struct axdev *dev;
 static struct ax_error err;
 
-static void up(const char *path, int fd)
+static void up_limited(const char *path, int fd, struct axvirtio_limit limit)
 {
-	const struct axvirtio_rng_config config = {.path = path, .fd = fd};
+	const struct axvirtio_rng_config config = {.path = path, .fd = fd, .limit = limit};
 
 	machine_init(&m);
 	if (axvirtio_rng_create("rng0", &config, &device, &err) < 0 ||
@@ -25,6 +25,11 @@ static void up(const char *path, int fd)
 	ring_init(&ring, &m, RING_GPA, 64);
 	negotiate(dev, F_VERSION_1);
 	start_queue(dev, &ring);
+}
+
+static void up(const char *path, int fd)
+{
+	up_limited(path, fd, (struct axvirtio_limit){0});
 }
 
 static void down(void)
@@ -129,13 +134,44 @@ static void test_sources(void **state)
 	assert_int_equal(axvirtio_rng_class.type, 0xe4);
 }
 
+/* Requests wait until their bytes are there, however often the driver kicks, and a reset while they
+ * do is as any other. */
+static void test_limited(void **state)
+{
+	const struct buffer b = {BUF_GPA, 1000, true};
+	uint64_t began_ns;
+	uint32_t id, len;
+	unsigned done = 0;
+
+	(void)state;
+	up_limited(NULL, -1, (struct axvirtio_limit){.bytes_per_s = 20000, .bytes_burst = 1000});
+	began_ns = ax_clock_ns();
+	assert_int_equal(ask(&b, 1), 1000);
+	for (unsigned i = 0; i < 4; i++) {
+		offer_chain(&ring, &b, 1);
+		wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	}
+	while (done < 4 && ax_clock_ns() - began_ns < 30000000000ULL) {
+		axvirtio_poll(device);
+		done += take_used(&ring, &id, &len);
+	}
+	assert_int_equal(done, 4);
+	/* The last is let through when the bucket is no longer empty: 3 x 50 ms and a byte. */
+	assert_true(ax_clock_ns() - began_ns >= 150000000);
+	offer_chain(&ring, &b, 1);
+	wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	axvirtio_poll(device);
+	wr(dev, VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(rd(dev, VIRTIO_MMIO_STATUS), 0);
+	down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fill),
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_odd_requests),
-		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_fill),         cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_odd_requests), cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_limited),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
