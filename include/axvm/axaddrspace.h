@@ -120,6 +120,18 @@ int axas_clear(struct axas *as, struct ax_error *err); /* unmap everything */
 int axas_lock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 int axas_unlock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 
+/*
+ * Give the host pages of a range back: they read as zero from then on, and come back when touched.
+ * Any thread; any range, of which only whole pages of memory that may be given back are: writable,
+ * not locked, allocated here (no files, no RESERVED regions); from the huge-page pool whole huge
+ * pages. Returns how many bytes were; what is missing was not memory of that kind. A huge page that
+ * is touched again when the pool is empty by then raises SIGBUS. Pointers handed out stay good, and
+ * writes of devices that are under way land in the old page, the new one, or nowhere.
+ */
+uint64_t axas_discard(struct axas *as, uint64_t gpa, uint64_t size_bytes);
+/* The same for memory told by a host address, as descriptor chains have it. */
+uint64_t axas_discard_host(struct axas *as, const void *hva, uint64_t size_bytes);
+
 /* Copies up to `max` regions, in gpa order; returns how many there are. */
 size_t axas_regions(const struct axas *as, struct axas_region_info *regions, size_t max);
 uint64_t axas_total_bytes(const struct axas *as);
