@@ -228,6 +228,14 @@ struct axchr_config {
 	 * keys). May be NULL. */
 	size_t (*input_filter)(void *ctx, uint8_t *bytes, size_t count);
 	void *ctx;
+	/*
+	 * Not NULL: instead of the two descriptors (-1 then) a Unix stream socket is made there,
+	 * mode 0600, and removed at the end; one nobody listens on any more is replaced. One client
+	 * at a time, others wait for their turn; what is sent while there is none is discarded. A
+	 * client may end its sending (shutdown(2)) and go on reading; it has left when it has
+	 * closed and the device has taken all it sent.
+	 */
+	const char *socket_path;
 };
 
 /* The device side: called on the loop's thread. */
@@ -236,13 +244,23 @@ struct axchr_device {
 	void (*receive)(void *dev, const uint8_t *bytes, size_t count);
 	void (*can_send)(void *dev); /* the ring has room again after axchr_send fell short */
 	void *dev;
+	/* In place of can_receive and receive, for devices that cannot promise room: takes what it
+	 * can and returns how much. After less than count, axchr_resume_input asks again. */
+	size_t (*take)(void *dev, const uint8_t *bytes, size_t count);
+	/* axchr_is_open has another answer. May be NULL. */
+	void (*open_changed)(void *dev);
 };
 
+/* With socket_path: -ENAMETOOLONG, -EADDRINUSE when somebody listens there, -EEXIST for what is no
+ * socket, or what bind(2) gave. */
 int axchr_create(const struct axchr_config *config, struct ax_loop *loop, struct axchr **ret_chr,
 		 struct ax_error *err) AX_MUST_CHECK;
 void axchr_destroy(struct axchr *chr);
 /* On the loop's thread or while it is not running. `device` is copied; NULL unbinds. */
 void axchr_bind(struct axchr *chr, const struct axchr_device *device);
+/* Is there somebody at the other end? Always, but for sockets. On the loop's thread. */
+bool axchr_is_open(const struct axchr *chr);
+struct ax_loop *axchr_loop(const struct axchr *chr); /* the one it was created with */
 /* Any thread, never blocks: how many bytes were taken. */
 size_t axchr_send(struct axchr *chr, const uint8_t *bytes, size_t count);
 /* The device has room again (its FIFO was read): input resumes. Any thread. */

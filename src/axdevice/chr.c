@@ -47,6 +47,8 @@ int axchr_create(const struct axchr_config *config, struct ax_loop *loop, struct
 	if (!chr)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a console");
 	chr->config = *config;
+	chr->config.socket_path = NULL; /* the caller's */
+	chr->socket.listen.fd = -1;
 	chr->loop = loop;
 	pthread_mutex_init(&chr->lock, NULL);
 	axchr_fd_open(&chr->in, config->in_fd, false);
@@ -65,6 +67,8 @@ int axchr_create(const struct axchr_config *config, struct ax_loop *loop, struct
 		goto fail;
 	}
 	rc = ax_loop_add_fd(loop, chr->wake_fd, EPOLLIN, on_wake, chr, &chr->wake_event, err);
+	if (!rc && config->socket_path)
+		rc = axchr_socket_open(chr, config->socket_path, err);
 	if (rc)
 		goto fail;
 	*ret_chr = chr;
@@ -79,6 +83,7 @@ void axchr_destroy(struct axchr *chr)
 {
 	if (!chr)
 		return;
+	axchr_socket_close(chr);
 	axchr_fd_close(&chr->in);
 	axchr_fd_close(&chr->out);
 	ax_loop_remove(chr->wake_event);
@@ -94,8 +99,18 @@ void axchr_bind(struct axchr *chr, const struct axchr_device *device)
 {
 	static const struct axchr_device nobody;
 
-	assert(!device || !chr->device.receive); /* one device a console */
+	assert(!device || (!chr->device.receive && !chr->device.take)); /* one device a console */
 	chr->device = device ? *device : nobody;
 	/* Input starts with the first turn of the loop. */
 	axchr_wake(chr);
+}
+
+struct ax_loop *axchr_loop(const struct axchr *chr)
+{
+	return chr->loop;
+}
+
+bool axchr_is_open(const struct axchr *chr)
+{
+	return !axchr_is_socket(chr) || chr->socket.connected;
 }

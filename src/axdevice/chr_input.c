@@ -13,16 +13,27 @@
 /* Reads from a file before other events of the loop get their turn. */
 #define FILE_ROUNDS 16
 
-static size_t device_room(const struct axchr *chr)
+/* How much of the buffer the device has taken. */
+static size_t offer(struct axchr *chr)
 {
-	return chr->device.can_receive ? chr->device.can_receive(chr->device.dev) : 0;
+	const struct axchr_device *device = &chr->device;
+	const uint8_t *bytes = &chr->in_buffer[chr->in_start];
+	size_t room;
+
+	if (device->take)
+		return device->take(device->dev, bytes, chr->in_count);
+	room = device->can_receive ? device->can_receive(device->dev) : 0;
+	if (room > chr->in_count)
+		room = chr->in_count;
+	if (room)
+		device->receive(device->dev, bytes, room);
+	return room;
 }
 
 static void give(struct axchr *chr)
 {
 	while (chr->in_count) {
-		size_t room = device_room(chr);
-		size_t count = room < chr->in_count ? room : chr->in_count;
+		size_t count = offer(chr);
 
 		if (!count) {
 			/* Look once more after raising the flag: the guest may have made room in
@@ -31,7 +42,6 @@ static void give(struct axchr *chr)
 				continue;
 			return;
 		}
-		chr->device.receive(chr->device.dev, &chr->in_buffer[chr->in_start], count);
 		chr->in_start += count;
 		chr->in_count -= count;
 	}
@@ -41,6 +51,10 @@ static void give(struct axchr *chr)
 
 static void end_input(struct axchr *chr, ssize_t result)
 {
+	if (axchr_is_socket(chr)) {
+		axchr_socket_end_input(chr);
+		return;
+	}
 	if (result < 0)
 		ax_log(AX_LOG_WARN, CHR_LAYER, "console input ends: %s", strerror((int)-result));
 	else
@@ -91,7 +105,8 @@ static void on_readable(void *ctx, int fd, uint32_t events)
 void axchr_pump(struct axchr *chr)
 {
 	give(chr);
-	if (chr->in.kind == CHR_FD_NONE)
+	axchr_socket_settle(chr);
+	if (chr->in.kind == CHR_FD_NONE || chr->socket.input_ended)
 		return;
 	if (chr->in.kind != CHR_FD_FILE) {
 		int rc = 0;

@@ -82,7 +82,10 @@ static size_t write_out(struct axchr *chr, uint32_t sent, uint32_t end)
 		log_loss(chr, (int)n, "bytes are lost until there is room");
 		return count;
 	default: /* EPIPE, EIO, ...: nobody reads any more; the guest must not notice */
-		log_loss(chr, (int)n, "further output is discarded");
+		if (axchr_is_socket(chr))
+			axchr_wake(chr); /* perhaps it has left: see when this round is over */
+		else
+			log_loss(chr, (int)n, "further output is discarded");
 		axchr_fd_close(&chr->out);
 		return count;
 	}
