@@ -75,6 +75,15 @@ struct axvm_stop_info {
 struct axvm_options {
 	struct axchr_config
 		console; /* fds of the serial console; used when serial.mode is not none */
+	/* The configured virtio console ports, in their order, but for those on a socket; fewer
+	 * than there are: the others' output goes nowhere. */
+	const struct axchr_config *ports;
+	size_t port_count;
+	uint16_t columns, rows; /* of the first port's terminal; 0: not known */
+	/* Per configured network card a connected socket of its passt or switch, or -1; duplicated.
+	 */
+	const int *net_fds;
+	size_t net_fd_count;
 	const struct axarch *arch; /* NULL: as the configuration says */
 	/* Sees a fresh architecture VM before vCPUs are made (the fake's scripts). May be NULL. */
 	int (*on_arch_vm)(void *ctx, struct axarch_vm *arch_vm, struct ax_error *err);
@@ -146,7 +155,10 @@ int axvm_inject(struct axvm *vm, uint32_t vcpu, const struct axvcpu_irq *irq, st
 	X(user_ns, "time vCPU threads spent outside it")               \
 	X(runtime_ns, "time since the start")                          \
 	X(io_wakeups, "wake-ups of the I/O threads")                   \
+	X(io_syscalls, "system calls of the I/O threads")              \
+	X(io_kicks, "doorbells of devices served")                     \
 	X(io_requests, "device requests completed")                    \
+	X(io_batches, "batches in which the guest was told of them")   \
 	X(io_bytes, "bytes moved by devices")                          \
 	X(irqs_raised, "device interrupts raised")                     \
 	X(irqs_suppressed, "device interrupts the guest did not want") \

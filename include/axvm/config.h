@@ -15,20 +15,59 @@
 
 #include <axvm/base.h>
 
-#define AXCFG_MAX_DISKS   16
-#define AXCFG_MAX_REGIONS 16
-#define AXCFG_MAX_CPUS    1024
+#define AXCFG_MAX_DISKS    16
+#define AXCFG_MAX_REGIONS  16
+#define AXCFG_MAX_CPUS     1024
+#define AXCFG_MAX_NETS     8
+#define AXCFG_MAX_CONSOLES 8
+#define AXCFG_MAX_IO       16 /* I/O threads */
 
 struct axcfg_uint_list {
 	uint64_t *values; /* owned */
 	size_t count;
 };
 
+/* Per second, and what may come at once; 0: no limit, and a tenth of a second's worth. */
+struct axcfg_limit {
+	uint64_t bytes, bytes_burst, ops, ops_burst;
+};
+
 struct axcfg_disk {
 	char *path;
 	bool read_only;
-	char *serial; /* GET_ID; NULL: the disk's name */
-	bool direct;  /* O_DIRECT */
+	char *serial;    /* GET_ID; NULL: the disk's name */
+	bool direct;     /* O_DIRECT */
+	char *base;      /* path is an overlay over it; NULL: path is the whole disk */
+	uint64_t queues; /* 0: as many as suit the transport and the vCPUs */
+	bool discard;    /* offer discard and write-zeroes */
+	struct axcfg_limit limit;
+};
+
+/* Order of the choices in the schema. */
+enum axcfg_net_type { AXCFG_NET_AUTO, AXCFG_NET_TAP, AXCFG_NET_PASST, AXCFG_NET_SWITCH };
+
+struct axcfg_net {
+	uint32_t type; /* AUTO: as tap or socket say, else passt */
+	char *tap;     /* name of a tap interface; NULL: the kernel names one */
+	char *socket;  /* of a running passt or switch; NULL: passt is started */
+	char *mac;     /* NULL: made from the name */
+	uint64_t mtu, queues;
+	bool offload, vhost;
+	struct axcfg_limit rx, tx;
+};
+
+enum axcfg_console_mode {
+	AXCFG_CONSOLE_STDIO,
+	AXCFG_CONSOLE_FILE,
+	AXCFG_CONSOLE_PTY,
+	AXCFG_CONSOLE_SOCKET,
+	AXCFG_CONSOLE_NULL
+};
+
+struct axcfg_console {
+	uint32_t mode;
+	char *path; /* file, socket */
+	char *name; /* the guest finds it in /dev/virtio-ports; such a port is no terminal */
 };
 
 struct axcfg_region {
@@ -40,6 +79,7 @@ struct axcfg_region {
 
 /* Order of the choices in the schema. */
 enum axcfg_serial_mode {
+	AXCFG_SERIAL_AUTO, /* stdio, unless a virtio console is there; never in a frozen one */
 	AXCFG_SERIAL_STDIO,
 	AXCFG_SERIAL_FILE,
 	AXCFG_SERIAL_PTY,
@@ -67,6 +107,8 @@ enum axcfg_announce {
 };
 enum axcfg_gic { AXCFG_GIC_AUTO, AXCFG_GIC_2, AXCFG_GIC_3 };
 enum axcfg_uart { AXCFG_UART_AUTO, AXCFG_UART_16550, AXCFG_UART_PL011 };
+enum axcfg_transport { AXCFG_TRANSPORT_AUTO, AXCFG_TRANSPORT_MMIO, AXCFG_TRANSPORT_PCI };
+enum axcfg_io_engine { AXCFG_IO_AUTO, AXCFG_IO_URING, AXCFG_IO_EPOLL };
 enum axcfg_irq_mode { AXCFG_IRQ_EMULATED, AXCFG_IRQ_NONE };
 enum axcfg_on_event { AXCFG_ON_EXIT, AXCFG_ON_RESTART };
 enum axcfg_unclaimed { AXCFG_UNCLAIMED_IGNORE, AXCFG_UNCLAIMED_FAULT };
@@ -100,14 +142,33 @@ struct axcfg {
 	} memory;
 	struct axcfg_disk disks[AXCFG_MAX_DISKS];
 	size_t disk_count;
+	struct axcfg_net nets[AXCFG_MAX_NETS];
+	size_t net_count;
+	struct axcfg_console consoles[AXCFG_MAX_CONSOLES];
+	size_t console_count;
 	bool rng;
+	struct axcfg_limit rng_limit;
+	struct {
+		char *path; /* NULL: no vsock */
+		uint64_t cid;
+		struct axcfg_limit limit;
+	} vsock;
+	struct {
+		bool enabled, deflate_on_oom, report_free_pages;
+		uint64_t size_bytes, stats_ns;
+	} balloon;
+	struct {
+		uint64_t threads;                /* 0: as the plan says */
+		struct axcfg_uint_list affinity; /* host CPU per I/O thread, or empty */
+		uint32_t engine;
+	} io;
 	struct {
 		uint32_t mode;
 		char *path; /* file */
 	} serial;
 	struct {
 		bool acpi, mp_table, pit;
-		uint32_t gic, uart, irq_mode, announce, unclaimed;
+		uint32_t gic, uart, irq_mode, announce, unclaimed, transport;
 	} machine;
 	struct {
 		uint64_t timeout_ns, max_exits;
@@ -149,6 +210,8 @@ void axcfg_destroy(const struct axcfg *config); /* NULL is fine */
 /* The configuration as JSON that axcfg_builder_file accepts; *ret_text is malloc'ed, the caller's.
  */
 int axcfg_dump(const struct axcfg *config, char **ret_text, struct ax_error *err);
+/* "52:54:00:12:34:56". -EINVAL: no such form; -EADDRNOTAVAIL: zero or a group address. */
+int axcfg_parse_mac(const char *text, uint8_t ret_mac[6]);
 /* Do the files it names exist, open and make sense? For `config check`; `run` finds out by itself.
  */
 int axcfg_check_files(const struct axcfg *config, struct ax_error *err);

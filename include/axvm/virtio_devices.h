@@ -112,6 +112,9 @@ void axnet_switch_destroy(struct axnet_switch *net_switch); /* NULL is fine; loo
  * when all its copies are closed. Any thread. */
 int axnet_switch_add_port(struct axnet_switch *net_switch, int *ret_fd, struct ax_error *err);
 
+/* The same for one end that came from elsewhere (accept): the switch's on success. */
+int axnet_switch_adopt_port(struct axnet_switch *net_switch, int fd, struct ax_error *err);
+
 struct axnet_switch_stats {
 	uint64_t frames, bytes, flooded, dropped, ports;
 };
@@ -124,9 +127,15 @@ void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 #define AXVIRTIO_CONSOLE_TYPE      0xE3U
 #define AXVIRTIO_CONSOLE_MAX_PORTS 8U
 
+/*
+ * One port without a name is a plain console; more, or a name, are offered by MULTIPORT. All bytes
+ * wait where they are: output that a port's backend does not take stays in the guest's buffer, input
+ * that the guest has no buffer for stays with the backend.
+ */
 struct axvirtio_console_port {
-	const char *name;  /* the guest finds it in /dev/virtio-ports; NULL: none */
-	struct axchr *chr; /* not owned, outlives the device */
+	const char *name;  /* 1 to 64 printable ASCII characters; the guest finds it in
+			    * /dev/virtio-ports; NULL: none */
+	struct axchr *chr; /* not owned, outlives the device; made with the device's loop */
 	bool is_console;   /* a terminal (hvcN) as opposed to a plain byte channel */
 };
 
@@ -140,7 +149,7 @@ extern const struct axdev_class axvirtio_console_class;
 
 int axvirtio_console_create(const char *name, const struct axvirtio_console_config *config,
 			    struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
-/* The terminal of port 0 has another size. Any thread. */
+/* The terminal of port 0 has another size. Any thread, once there is a transport. */
 void axvirtio_console_resize(struct axvirtio *device, uint16_t columns, uint16_t rows);
 
 /* ---- virtio-rng: class "virtio-rng", type 0xE4 (Spec 5.4) --------------------------------------

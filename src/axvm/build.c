@@ -60,73 +60,6 @@ int axvm_build_machine(struct axvm *vm, struct ax_error *err)
 	return rc;
 }
 
-static int attach_virtio(struct axvm *vm, const char *class_name, const char *name,
-			 const void *config, size_t config_size, struct ax_error *err)
-{
-	struct axvirtio_mmio_info info;
-	struct axdev *dev;
-	int rc = axdev_create(class_name, name, config, config_size, &vm->services, &dev, err);
-
-	if (rc)
-		return rc;
-	rc = axbus_attach(vm->bus, dev, err);
-	if (rc) {
-		axdev_destroy(dev);
-		return rc;
-	}
-	axvirtio_mmio_get_info(dev, &info);
-	vm->virtio[vm->device_count] = dev;
-	vm->devices[vm->device_count++] = (struct axarch_device){
-		.kind = AXARCH_DEVICE_VIRTIO_MMIO,
-		.gpa = info.gpa,
-		.size_bytes = info.size_bytes,
-		.gsi = info.gsi,
-	};
-	return 0;
-}
-
-/* The next free window and line of the plan. */
-static int next_place(struct axvm *vm, struct axvirtio_place *ret_place, struct ax_error *err)
-{
-	size_t slot = vm->device_count;
-
-	if (slot >= vm->plan.device_count || slot >= VM_MAX_DEVICES) {
-		ax_error_set(err, AX_ERROR_DEVICE, ENOSPC, "more than %u virtio devices",
-			     vm->plan.device_count);
-		return ax_error_hint(err, "the machine has interrupt lines for that many");
-	}
-	*ret_place = (struct axvirtio_place){
-		.gpa = vm->plan.device_gpa + slot * vm->plan.device_stride,
-		.gsi = vm->plan.device_gsi[slot],
-	};
-	return 0;
-}
-
-static int attach_disk(struct axvm *vm, size_t index, struct ax_error *err)
-{
-	const struct axcfg_disk *disk = &vm->config->disks[index];
-	struct axvirtio_blk_config config = {
-		.path = disk->path,
-		.fd = -1,
-		.read_only = disk->read_only,
-		.direct = disk->direct,
-		.serial = disk->serial,
-	};
-	char name[16];
-	int rc = next_place(vm, &config.place, err);
-
-	snprintf(name, sizeof(name), "disk%zu", index);
-	return rc ? rc : attach_virtio(vm, "virtio-blk", name, &config, sizeof(config), err);
-}
-
-static int attach_rng(struct axvm *vm, struct ax_error *err)
-{
-	struct axvirtio_rng_config config = {.fd = -1};
-	int rc = next_place(vm, &config.place, err);
-
-	return rc ? rc : attach_virtio(vm, "virtio-rng", "rng0", &config, sizeof(config), err);
-}
-
 static int build_console(struct axvm *vm, struct ax_error *err)
 {
 	struct axchr_config config = vm->options.console;
@@ -137,7 +70,7 @@ static int build_console(struct axvm *vm, struct ax_error *err)
 	config.output_tap = axvm_console_tap;
 	config.input_filter = config.input_filter ? axvm_console_filter : NULL;
 	config.ctx = vm;
-	return axchr_create(&config, vm->io_loop, &vm->console, err);
+	return axchr_create(&config, vm->io_loops[0], &vm->console, err);
 }
 
 static int attach_platform(struct axvm *vm, struct ax_error *err)
@@ -175,18 +108,25 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 		.assign_doorbell = vm->arch->assign_doorbell,
 		.release_doorbell = vm->arch->release_doorbell,
 		.ctx = vm->arch_vm,
-		.io_loop = vm->io_loop,
+		.io_loop = vm->io_loops[0],
+		.io_loops = vm->io_loops,
+		.io_loop_count = vm->io_count,
 	};
 	rc = build_console(vm, err);
 	if (!rc)
 		rc = attach_platform(vm, err);
-	if (vm->config->machine.irq_mode == AXCFG_IRQ_NONE)
-		return rc; /* no lines: nothing that needs an interrupt */
-	for (size_t i = 0; !rc && i < vm->config->disk_count; i++)
-		rc = attach_disk(vm, i, err);
-	if (!rc && vm->config->rng)
-		rc = attach_rng(vm, err);
-	return rc;
+	return rc ? rc : axvm_attach_devices(vm, err);
+}
+
+/* A port of the virtio console; vm->ports[index] is then its backend. */
+int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err)
+{
+	static const struct axchr_config nowhere = {.in_fd = -1, .out_fd = -1};
+	const struct axchr_config *config = &nowhere;
+
+	if (index < vm->options.port_count)
+		config = &vm->options.ports[index];
+	return axchr_create(config, vm->io_loops[0], &vm->ports[index], err);
 }
 
 static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
@@ -252,6 +192,9 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 {
 	const struct axcfg *c = vm->config;
 	const char *no_pci = vm->pci ? "" : vm->arch->cmdline_no_pci;
+	/* A console of the guest's own choice is the serial port, so hvc0 must be named. */
+	const char *hvc =
+		!vm->console && c->console_count && !c->consoles[0].name ? " console=hvc0" : "";
 	bool root = c->disk_count && !c->kernel.initrd;
 	int rc;
 
@@ -259,9 +202,9 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 		rc = asprintf(ret_text, "%s%s%s", c->kernel.cmdline, c->kernel.append ? " " : "",
 			      c->kernel.append ? c->kernel.append : "");
 	else
-		rc = asprintf(ret_text, "%s%s%s%s%s%s",
+		rc = asprintf(ret_text, "%s%s%s%s%s%s%s",
 			      vm->console ? vm->arch->cmdline_serial : vm->arch->cmdline_silent,
-			      *no_pci ? " " : "", no_pci,
+			      *no_pci ? " " : "", no_pci, hvc,
 			      !root                   ? ""
 			      : c->disks[0].read_only ? " root=/dev/vda ro"
 						      : " root=/dev/vda rw",
@@ -307,7 +250,8 @@ int axvm_load_images(struct axvm *vm, struct ax_error *err)
 	struct axarch_machine machine = {.devices = vm->devices,
 					 .device_count = vm->device_count,
 					 .announce = announces[c->machine.announce],
-					 .has_serial = vm->console != NULL};
+					 .has_serial = vm->console != NULL,
+					 .has_pci = vm->pci != NULL};
 	int rc = open_image("kernel", c->kernel.path, &kernel_fd, err);
 
 	if (!rc)

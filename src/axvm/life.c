@@ -8,15 +8,6 @@
 
 #define FLUSH_TIMEOUT_MS 200
 
-static void io_thread(void *arg)
-{
-	struct axvm *vm = arg;
-	struct ax_error err = {0};
-
-	if (ax_loop_run(vm->io_loop, &err))
-		axvm_stop_with(vm, AXVM_STOP_HOST, NULL, &err);
-}
-
 static void on_timeout(void *ctx, int fd, uint32_t events)
 {
 	struct axvm *vm = ctx;
@@ -30,15 +21,14 @@ static void on_timeout(void *ctx, int fd, uint32_t events)
 
 static int start_threads(struct axvm *vm, struct ax_error *err)
 {
-	struct ax_thread_config config = {.name = "io 0"};
 	struct ax_event *timer;
 	int rc = 0;
 
 	if (vm->config->limits.timeout_ns)
-		rc = ax_loop_add_timer(vm->io_loop, vm->config->limits.timeout_ns, 0, on_timeout,
-				       vm, &timer, err);
+		rc = ax_loop_add_timer(vm->io_loops[0], vm->config->limits.timeout_ns, 0,
+				       on_timeout, vm, &timer, err);
 	if (!rc)
-		rc = ax_thread_start(&config, io_thread, vm, &vm->io_thread, err);
+		rc = axvm_start_io(vm, err);
 	/* The first vCPU last and the others held back: if one thread cannot be had, nothing of the
 	 * guest has run. One that fails by itself meanwhile has reported that. */
 	for (uint32_t i = vm->vcpu_count; !rc && i-- > 0;)
@@ -54,14 +44,13 @@ static void end_threads(struct axvm *vm)
 		axvcpu_request_stop(vm->vcpus[i]);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		axvcpu_join(vm->vcpus[i]);
-	/* The guest is silent now; what it asked for before is still served. */
-	if (vm->io_thread) {
-		ax_loop_stop(vm->io_loop);
-		ax_thread_join(vm->io_thread);
-		vm->io_thread = NULL;
-	}
+	/* The guest is silent now. */
+	axvm_stop_io(vm);
 	if (vm->console)
 		axchr_flush(vm->console, FLUSH_TIMEOUT_MS);
+	for (size_t i = 0; i < AX_ARRAY_LEN(vm->ports); i++)
+		if (vm->ports[i])
+			axchr_flush(vm->ports[i], FLUSH_TIMEOUT_MS);
 	atomic_store(&vm->end_ns, ax_clock_ns());
 }
 

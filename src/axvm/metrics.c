@@ -48,18 +48,23 @@ static void add_devices(const struct axvm *vm, struct axvm_metrics *m)
 	axbus_get_stats(vm->bus, &bus);
 	for (size_t s = 0; s < AXDEV_SPACE_COUNT; s++)
 		m->bus_missing += bus.missing[s];
-	for (size_t i = 0; i < vm->device_count; i++) {
+	for (size_t i = 0; i < vm->virtio_count; i++) {
 		struct axvirtio_stats stats;
 
 		if (axvirtio_get_stats(vm->virtio[i], &stats))
 			continue;
+		m->io_kicks += stats.kicks;
 		m->io_requests += stats.requests;
+		m->io_batches += stats.batches;
 		m->io_bytes += stats.bytes;
 		m->irqs_raised += stats.interrupts + stats.config_interrupts;
 		m->irqs_suppressed += stats.interrupts_suppressed;
 	}
-	ax_loop_get_stats(vm->io_loop, &loop);
-	m->io_wakeups = loop.wakeups;
+	for (unsigned i = 0; i < vm->io_count; i++) {
+		ax_loop_get_stats(vm->io_loops[i], &loop);
+		m->io_wakeups += loop.wakeups;
+		m->io_syscalls += loop.syscalls;
+	}
 }
 
 static void gather(const struct axvm *vm, struct axvm_metrics *m)

@@ -46,7 +46,7 @@ static int create_io(struct axvm *vm, struct ax_error *err)
 	if (vm->stop_fd < 0)
 		return ax_error_set(err, AX_ERROR_VM_CREATION, errno,
 				    "cannot create an eventfd: %s", strerror(errno));
-	return ax_loop_create(AX_LOOP_AUTO, &vm->io_loop, err);
+	return axvm_create_io(vm, err);
 }
 
 static int build(struct axvm *vm, struct ax_error *err)
@@ -121,11 +121,13 @@ void axvm_destroy(struct axvm *vm)
 	free(vm->vcpus);
 	axbus_destroy(vm->bus);
 	axchr_destroy(vm->console);
+	for (size_t i = 0; i < AX_ARRAY_LEN(vm->ports); i++)
+		axchr_destroy(vm->ports[i]);
 	axirq_domain_destroy(vm->irqs);
 	axas_destroy(vm->memory);
 	if (vm->arch_vm)
 		vm->arch->vm_destroy(vm->arch_vm);
-	ax_loop_destroy(vm->io_loop);
+	axvm_destroy_io(vm);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
 	pthread_mutex_destroy(&vm->metrics_lock);

@@ -28,6 +28,12 @@ enum vm_operation {
 	VM_OP_COUNT
 };
 
+struct axvm_io_thread {
+	struct axvm *vm;
+	unsigned index;
+	struct ax_thread *thread;
+};
+
 struct axvm {
 	const struct axcfg *config; /* not owned */
 	struct axvm_options options;
@@ -37,8 +43,9 @@ struct axvm {
 	const struct axprof *profile;
 	struct axarch_plan plan;
 
-	struct ax_loop *io_loop; /* thread "io 0" */
-	struct ax_thread *io_thread;
+	struct ax_loop *io_loops[AXCFG_MAX_IO]; /* of the threads "io N" */
+	struct axvm_io_thread io_threads[AXCFG_MAX_IO];
+	unsigned io_count;
 	int stop_fd; /* eventfd, see axvm_stop_fd */
 
 	struct axarch_vm *arch_vm;
@@ -48,9 +55,11 @@ struct axvm {
 	struct axdev_services services;
 	struct axpci_host *pci; /* the bus owns it; NULL: devices are on virtio-mmio */
 	struct axchr *console;
+	struct axchr *ports[AXCFG_MAX_CONSOLES];      /* of the virtio console */
 	struct axarch_device devices[VM_MAX_DEVICES]; /* what the guest is told about */
-	struct axdev *virtio[VM_MAX_DEVICES];         /* the same, owned by the bus */
 	size_t device_count;
+	struct axdev *virtio[VM_MAX_DEVICES]; /* owned by the bus */
+	size_t virtio_count;
 
 	struct axvcpu **vcpus;
 	uint32_t vcpu_count;
@@ -84,6 +93,17 @@ int axvm_build_machine(struct axvm *vm, struct ax_error *err);
 int axvm_build_devices(struct axvm *vm, struct ax_error *err);
 int axvm_build_vcpus(struct axvm *vm, struct ax_error *err);
 int axvm_load_images(struct axvm *vm, struct ax_error *err);
+
+/* devices.c, and what it needs of others */
+int axvm_attach_devices(struct axvm *vm, struct ax_error *err);
+int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err);
+int axvm_build_pci(struct axvm *vm, struct ax_error *err);
+
+/* io.c: the I/O threads. stop joins them; what the guest asked for before is still served. */
+int axvm_create_io(struct axvm *vm, struct ax_error *err);
+void axvm_destroy_io(struct axvm *vm);
+int axvm_start_io(struct axvm *vm, struct ax_error *err);
+void axvm_stop_io(struct axvm *vm);
 
 /* memory.c: before the machine is made, and when it can be given memory. */
 int axvm_plan_regions(struct axvm *vm, struct ax_error *err);

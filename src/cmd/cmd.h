@@ -18,7 +18,7 @@ struct command {
 };
 
 extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_config, cmd_completion,
-	cmd_version;
+	cmd_switch, cmd_version;
 const struct command *command_at(size_t index); /* NULL past the end */
 extern uint64_t program_start_ns;
 
@@ -37,20 +37,37 @@ void help_command(const struct command *command);
 void help_options(void); /* the schema's rows, by group */
 bool help_asked(int argc, char **argv);
 
-/* console.c: where the serial console goes, and the terminal's state. */
-struct console {
-	int in_fd, out_fd;
-	int own_fds[3]; /* closed at the end; -1: none */
+/* console.c: where the serial port and the ports of the virtio console go, and the terminal's state.
+ */
+struct stream {
+	int in_fd, out_fd; /* -1: none */
+	int own_fds[2];    /* closed at the end; -1: none */
 	char pty_name[64];
+};
+struct console {
+	struct stream serial, ports[AXCFG_MAX_CONSOLES];
+	struct axchr_config chr[AXCFG_MAX_CONSOLES]; /* of the ports, for axvm_options */
 	bool raw;
 	_Atomic bool stop_asked;
-	int wake_fd; /* eventfd written when the escape key asks for the end */
+	int wake_fd; /* eventfd written when the escape key asks for the end; -1: none */
 	int escape_state, interrupts;
 	uint64_t first_interrupt_ns;
 };
 int console_open(struct console *console, const struct axcfg *config, struct ax_error *err);
 void console_close(struct console *console); /* restores the terminal */
 size_t console_filter(void *ctx, uint8_t *bytes, size_t count);
+/* Columns and rows of this terminal; false: it is none. */
+bool console_size(uint16_t *ret_columns, uint16_t *ret_rows);
+
+/* passt.c: the network backends that are processes of ours. */
+struct passt {
+	int fds[AXCFG_MAX_NETS]; /* our ends, for axvm_options; -1: none */
+	pid_t pids[AXCFG_MAX_NETS];
+	size_t count;
+};
+/* Starts one for every card that wants it. */
+int passt_start(struct passt *passt, const struct axcfg *config, struct ax_error *err);
+void passt_stop(struct passt *passt); /* and waits for their end */
 
 /* summary.c */
 void summary_print(const struct axvm *vm);

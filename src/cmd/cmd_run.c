@@ -16,6 +16,7 @@ struct session {
 	struct axvm *vm;
 	struct ax_loop *loop;
 	struct console console;
+	struct passt passt;
 	int signal_fd;
 	bool stop_asked; /* by signal or key: ends a VM that would be restarted, too */
 };
@@ -115,21 +116,29 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 		.exec_ns = program_start_ns,
 		.console =
 			{
-				.in_fd = session->console.in_fd,
-				.out_fd = session->console.out_fd,
+				.in_fd = session->console.serial.in_fd,
+				.out_fd = session->console.serial.out_fd,
 				.input_filter = console_filter,
 				.ctx = &session->console,
 			},
+		.ports = session->console.chr,
+		.port_count = config->console_count,
 	};
-	int status, rc = axvm_create(config, &options, &session->vm, &err);
+	int status, rc = passt_start(&session->passt, config, &err);
 
 	*ret_again = false;
+	options.net_fds = session->passt.fds;
+	options.net_fd_count = session->passt.count;
+	(void)console_size(&options.columns, &options.rows);
+	if (!rc)
+		rc = axvm_create(config, &options, &session->vm, &err);
 	if (!rc)
 		rc = run_to_end(session, &err);
 	if (rc) {
 		console_close(&session->console);
 		axvm_destroy(session->vm);
 		session->vm = NULL;
+		passt_stop(&session->passt);
 		return report_error(&err);
 	}
 	axvm_get_stop_info(session->vm, &info);
@@ -153,6 +162,7 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 	}
 	axvm_destroy(session->vm);
 	session->vm = NULL;
+	passt_stop(&session->passt);
 	return status;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Where the serial console goes: this terminal, a file, a pseudo terminal or nowhere. Owns the
- * terminal's state: raw while the guest has it, restored at every end of the program but SIGKILL.
+ * Where the consoles go: this terminal, a file, a pseudo terminal or nowhere. Owns the terminal's
+ * state: raw while the guest has it, restored at every end of the program but SIGKILL.
  */
 #include "cmd.h"
 
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -68,20 +69,20 @@ static bool is_usable(int fd, int unusable_mode)
 	return flags >= 0 && (flags & O_ACCMODE) != unusable_mode;
 }
 
-static int open_stdio(struct console *console, struct ax_error *err)
+static int open_stdio(struct console *console, struct stream *stream, struct ax_error *err)
 {
 	struct termios raw;
 
-	console->in_fd = is_usable(STDIN_FILENO, O_WRONLY) ? STDIN_FILENO : -1;
-	console->out_fd = is_usable(STDOUT_FILENO, O_RDONLY) ? STDOUT_FILENO : -1;
-	if (console->in_fd < 0 || !isatty(STDIN_FILENO))
+	stream->in_fd = is_usable(STDIN_FILENO, O_WRONLY) ? STDIN_FILENO : -1;
+	stream->out_fd = is_usable(STDOUT_FILENO, O_RDONLY) ? STDOUT_FILENO : -1;
+	if (stream->in_fd < 0 || !isatty(STDIN_FILENO))
 		return 0;
 	if (tcgetattr(STDIN_FILENO, &saved_termios))
 		return ax_error_set(err, AX_ERROR_IO, errno, "cannot read the terminal's state: %s",
 				    strerror(errno));
 	/* A job in the background would be stopped by the change: leave the terminal alone. */
 	if (tcgetpgrp(STDIN_FILENO) != getpgrp()) {
-		console->in_fd = -1;
+		stream->in_fd = -1;
 		return 0;
 	}
 	raw = saved_termios;
@@ -97,27 +98,27 @@ static int open_stdio(struct console *console, struct ax_error *err)
 	return 0;
 }
 
-static int open_file(struct console *console, const char *path, struct ax_error *err)
+static int open_file(struct stream *stream, const char *key, const char *path, struct ax_error *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
 
 	if (fd < 0) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, errno, "serial.path: cannot write %s: %s",
+		ax_error_set(err, AX_ERROR_CONFIGURATION, errno, "%s: cannot write %s: %s", key,
 			     path, strerror(errno));
 		return ax_error_hint(
 			err, "check that the directory exists and this user may write there");
 	}
-	console->out_fd = console->own_fds[0] = fd;
+	stream->out_fd = stream->own_fds[0] = fd;
 	return 0;
 }
 
-static int open_pty(struct console *console, struct ax_error *err)
+static int open_pty(struct stream *stream, const char *what, struct ax_error *err)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), slave;
 	struct termios raw;
 
 	if (master < 0 || grantpt(master) || unlockpt(master) ||
-	    ptsname_r(master, console->pty_name, sizeof(console->pty_name))) {
+	    ptsname_r(master, stream->pty_name, sizeof(stream->pty_name))) {
 		int rc = errno;
 
 		if (master >= 0)
@@ -125,44 +126,118 @@ static int open_pty(struct console *console, struct ax_error *err)
 		return ax_error_set(err, AX_ERROR_IO, rc, "cannot make a pseudo terminal: %s",
 				    strerror(rc));
 	}
-	console->in_fd = console->out_fd = console->own_fds[0] = master;
+	stream->in_fd = stream->out_fd = stream->own_fds[0] = master;
 	/* Held open, so that a client's coming and going is no end of file; raw, so that nothing
 	 * typed before a client sets it up is echoed back into the guest. */
-	slave = open(console->pty_name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	console->own_fds[1] = slave;
+	slave = open(stream->pty_name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	stream->own_fds[1] = slave;
 	if (slave >= 0 && !tcgetattr(slave, &raw)) {
 		cfmakeraw(&raw);
 		tcsetattr(slave, TCSANOW, &raw);
 	}
-	fprintf(stderr, "axvm: serial console on %s\n", console->pty_name);
+	fprintf(stderr, "axvm: %s on %s\n", what, stream->pty_name);
 	return 0;
 }
 
-int console_open(struct console *console, const struct axcfg *config, struct ax_error *err)
+static int open_serial(struct console *console, const struct axcfg *config, struct ax_error *err)
 {
-	*console = (struct console){.in_fd = -1, .out_fd = -1, .own_fds = {-1, -1, -1}};
-	console->wake_fd = console->own_fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	guard_terminal();
 	switch ((enum axcfg_serial_mode)config->serial.mode) {
 	case AXCFG_SERIAL_STDIO:
-		return open_stdio(console, err);
+		return open_stdio(console, &console->serial, err);
 	case AXCFG_SERIAL_FILE:
-		return open_file(console, config->serial.path, err);
+		return open_file(&console->serial, "serial.path", config->serial.path, err);
 	case AXCFG_SERIAL_PTY:
-		return open_pty(console, err);
+		return open_pty(&console->serial, "serial console", err);
+	case AXCFG_SERIAL_AUTO:
 	case AXCFG_SERIAL_NONE:
 		break;
 	}
 	return 0;
 }
 
+static int open_port(struct console *console, const struct axcfg *config, size_t i,
+		     struct ax_error *err)
+{
+	const struct axcfg_console *port = &config->consoles[i];
+	struct stream *stream = &console->ports[i];
+	char what[64];
+	int rc = 0;
+
+	switch ((enum axcfg_console_mode)port->mode) {
+	case AXCFG_CONSOLE_STDIO:
+		rc = open_stdio(console, stream, err);
+		break;
+	case AXCFG_CONSOLE_FILE:
+		rc = open_file(stream, "consoles", port->path, err);
+		break;
+	case AXCFG_CONSOLE_PTY:
+		if (port->name)
+			snprintf(what, sizeof(what), "console port %s", port->name);
+		else
+			snprintf(what, sizeof(what), "console hvc%zu", i);
+		rc = open_pty(stream, what, err);
+		break;
+	case AXCFG_CONSOLE_SOCKET: /* the VM's own */
+	case AXCFG_CONSOLE_NULL:
+		break;
+	}
+	console->chr[i] = (struct axchr_config){.in_fd = stream->in_fd, .out_fd = stream->out_fd};
+	if (port->mode == AXCFG_CONSOLE_STDIO) {
+		console->chr[i].input_filter = console_filter;
+		console->chr[i].ctx = console;
+	}
+	return rc;
+}
+
+static void clear(struct console *console)
+{
+	const struct stream none = {.in_fd = -1, .out_fd = -1, .own_fds = {-1, -1}};
+
+	*console = (struct console){.serial = none, .wake_fd = -1};
+	for (size_t i = 0; i < AX_ARRAY_LEN(console->ports); i++)
+		console->ports[i] = none;
+}
+
+int console_open(struct console *console, const struct axcfg *config, struct ax_error *err)
+{
+	int rc;
+
+	clear(console);
+	console->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	guard_terminal();
+	rc = open_serial(console, config, err);
+	for (size_t i = 0; !rc && i < config->console_count; i++)
+		rc = open_port(console, config, i, err);
+	return rc;
+}
+
+static void close_stream(struct stream *stream)
+{
+	for (size_t i = 0; i < AX_ARRAY_LEN(stream->own_fds); i++)
+		if (stream->own_fds[i] >= 0)
+			close(stream->own_fds[i]);
+}
+
 void console_close(struct console *console)
 {
 	restore_terminal();
-	for (size_t i = 0; i < AX_ARRAY_LEN(console->own_fds); i++)
-		if (console->own_fds[i] >= 0)
-			close(console->own_fds[i]);
-	*console = (struct console){.in_fd = -1, .out_fd = -1, .own_fds = {-1, -1, -1}};
+	close_stream(&console->serial);
+	for (size_t i = 0; i < AX_ARRAY_LEN(console->ports); i++)
+		close_stream(&console->ports[i]);
+	if (console->wake_fd >= 0)
+		close(console->wake_fd);
+	clear(console);
+}
+
+bool console_size(uint16_t *ret_columns, uint16_t *ret_rows)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		return false;
+	*ret_columns = size.ws_col;
+	*ret_rows = size.ws_row;
+	return true;
 }
 
 static void ask_stop(struct console *console)

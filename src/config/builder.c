@@ -70,6 +70,8 @@ int axcfg_builder_finish(struct axcfg_builder *builder, const struct axcfg **ret
 	int rc;
 
 	builder->config = NULL;
+	if (config)
+		axcfg_settle(config);
 	rc = config ? axcfg_cross_check(config, err)
 		    : ax_error_set(err, AX_ERROR_INVALID_STATE, EINVAL,
 				   "the builder has been finished before");

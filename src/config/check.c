@@ -94,31 +94,13 @@ int axcfg_cross_check(const struct axcfg *config, struct ax_error *err)
 			     "serial.mode is file, but serial.path is not set");
 		return ax_error_hint(err, "add --serial-path FILE");
 	}
-	for (size_t i = 0; i < config->disk_count; i++) {
-		if (!config->disks[i].path) {
-			ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "disks[%zu] has no path",
-				     i);
-			return ax_error_hint(err, "write --disk PATH[,ro]");
-		}
-		for (size_t j = 0; j < i; j++)
-			if (!strcmp(config->disks[i].path, config->disks[j].path) &&
-			    !(config->disks[i].read_only && config->disks[j].read_only))
-				return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-						    "disks[%zu] and disks[%zu] are both %s", j, i,
-						    config->disks[i].path);
-	}
 	if (config->machine.irq_mode == AXCFG_IRQ_NONE &&
 	    config->kernel.protocol != AXCFG_PROTOCOL_FLAT) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 			     "machine.irq_mode none leaves a Linux kernel without a timer");
 		return ax_error_hint(err, "use it with --protocol flat");
 	}
-	if (config->machine.irq_mode == AXCFG_IRQ_NONE && config->disk_count) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-			     "machine.irq_mode none leaves no interrupt line for disks[0]");
-		return ax_error_hint(err, "leave out --disk, or --irq-mode none");
-	}
-	return 0;
+	return axcfg_check_devices(config, err);
 }
 
 static int check_file(const char *key, const char *path, int flags, struct ax_error *err)

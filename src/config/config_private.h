@@ -49,6 +49,9 @@ void *axcfg_item_new(const struct axcfg_option *option, void *base,
 		     const struct value_source *source, struct ax_error *err);
 void axcfg_item_remove_last(const struct axcfg_option *option, void *base);
 
+/* Decide what was left to be decided from the rest; then the checks. */
+void axcfg_settle(struct axcfg *config);
 int axcfg_cross_check(const struct axcfg *config, struct ax_error *err);
+int axcfg_check_devices(const struct axcfg *config, struct ax_error *err);
 
 #endif

@@ -4,13 +4,17 @@
  */
 #include "config_private.h"
 
-#include <string.h>
+#define AT(member)      .offset = offsetof(struct axcfg, member)
+#define DISK(member)    .offset = offsetof(struct axcfg_disk, member)
+#define NET(member)     .offset = offsetof(struct axcfg_net, member)
+#define CONSOLE(member) .offset = offsetof(struct axcfg_console, member)
+#define REGION(member)  .offset = offsetof(struct axcfg_region, member)
 
-#define AT(member)     .offset = offsetof(struct axcfg, member)
-#define DISK(member)   .offset = offsetof(struct axcfg_disk, member)
-#define REGION(member) .offset = offsetof(struct axcfg_region, member)
-
-static const char *const serial_modes[] = {"stdio", "file", "pty", "none", NULL};
+static const char *const serial_modes[] = {"auto", "stdio", "file", "pty", "none", NULL};
+static const char *const net_types[] = {"auto", "tap", "passt", "switch", NULL};
+static const char *const console_modes[] = {"stdio", "file", "pty", "socket", "null", NULL};
+static const char *const transports[] = {"auto", "mmio", "pci", NULL};
+static const char *const io_engines[] = {"auto", "io_uring", "epoll", NULL};
 static const char *const backings[] = {"auto", "anon", "thp", "hugetlb-2M", "hugetlb-1G", NULL};
 static const char *const protocols[] = {"auto", "linux64", "linux32", "pvh", "flat", NULL};
 static const char *const announces[] = {"auto", "tables", "cmdline", "both", NULL};
@@ -21,6 +25,26 @@ static const char *const on_events[] = {"exit", "restart", NULL};
 static const char *const unclaimed[] = {"ignore", "fault", NULL};
 static const char *const map_types[] = {"alloc", "identical", "reserved", NULL};
 
+#define RATE_HELP  "; 0: no limit"
+#define BURST_HELP "how many may come at once; 0: a tenth of a second's"
+
+/* The four numbers of a struct axcfg_limit at `member` of struct `in`. */
+/* clang-format off */
+#define LIMIT(prefix, in, member, grp, what)                                                      \
+	{prefix "bw", .type = AXCFG_SIZE, .offset = offsetof(struct in, member.bytes),            \
+	 .group = grp, .default_text = "0", .max = UINT64_MAX, .metavar = "SIZE",                 \
+	 .help = "bytes per second " what RATE_HELP},                                             \
+	{prefix "bw_burst", .type = AXCFG_SIZE, .offset = offsetof(struct in, member.bytes_burst), \
+	 .group = grp, .default_text = "0", .max = UINT64_MAX, .metavar = "SIZE",                 \
+	 .help = BURST_HELP},                                                                     \
+	{prefix "ops", .type = AXCFG_UINT, .offset = offsetof(struct in, member.ops),             \
+	 .group = grp, .default_text = "0", .max = UINT64_MAX, .metavar = "N",                    \
+	 .help = "operations per second " what RATE_HELP},                                        \
+	{prefix "ops_burst", .type = AXCFG_UINT, .offset = offsetof(struct in, member.ops_burst), \
+	 .group = grp, .default_text = "0", .max = UINT64_MAX, .metavar = "N",                    \
+	 .help = BURST_HELP}
+/* clang-format on */
+
 static const struct axcfg_option disk_fields[] = {
 	{"path", .type = AXCFG_PATH, DISK(path), .metavar = "PATH",
 	 .help = "raw image file or block device"},
@@ -30,6 +54,45 @@ static const struct axcfg_option disk_fields[] = {
 	 .help = "serial number the guest reads (20 bytes at most)"},
 	{"direct", .type = AXCFG_BOOL, DISK(direct), .default_text = "false",
 	 .help = "bypass the host's page cache"},
+	{"base", .type = AXCFG_PATH, DISK(base), .metavar = "PATH",
+	 .help = "read-only image under PATH, which is an overlay (axvm disk overlay)"},
+	{"queues", .type = AXCFG_UINT, DISK(queues), .default_text = "0", .max = 32, .metavar = "N",
+	 .help = "queues; 0: one per vCPU with PCI, else one"},
+	{"discard", .type = AXCFG_BOOL, DISK(discard), .default_text = "true",
+	 .help = "offer discard and write-zeroes"},
+	LIMIT("", axcfg_disk, limit, NULL, "read and written"),
+	{NULL},
+};
+
+static const struct axcfg_option net_fields[] = {
+	{"type", .type = AXCFG_CHOICE, NET(type), .default_text = "auto", .choices = net_types,
+	 .metavar = "TYPE", .help = "tap, passt (no privileges needed) or switch (axvm switch)"},
+	{"tap", .type = AXCFG_STRING, NET(tap), .max = 15, .metavar = "NAME",
+	 .help = "tap interface of the host; made when it is not there"},
+	{"socket", .type = AXCFG_PATH, NET(socket), .metavar = "PATH",
+	 .help = "socket of a running passt or switch"},
+	{"mac", .type = AXCFG_STRING, NET(mac), .max = 17, .metavar = "MAC",
+	 .help = "address, like 52:54:00:12:34:56; made from the VM's name when not given"},
+	{"mtu", .type = AXCFG_UINT, NET(mtu), .default_text = "0", .max = 65535, .metavar = "BYTES",
+	 .help = "largest packet to tell the guest; 0: nothing"},
+	{"queues", .type = AXCFG_UINT, NET(queues), .default_text = "1", .min = 1, .max = 16,
+	 .metavar = "N", .help = "queue pairs (tap)"},
+	{"offload", .type = AXCFG_BOOL, NET(offload), .default_text = "true",
+	 .help = "offer checksum and segmentation offloads"},
+	{"vhost", .type = AXCFG_BOOL, NET(vhost), .default_text = "false",
+	 .help = "let the host's kernel move the packets (tap and PCI; trusted guests only)"},
+	LIMIT("rx_", axcfg_net, rx, NULL, "received"),
+	LIMIT("tx_", axcfg_net, tx, NULL, "sent"),
+	{NULL},
+};
+
+static const struct axcfg_option console_fields[] = {
+	{"mode", .type = AXCFG_CHOICE, CONSOLE(mode), .default_text = "stdio",
+	 .choices = console_modes, .metavar = "MODE", .help = "where its bytes go and come from"},
+	{"path", .type = AXCFG_PATH, CONSOLE(path), .metavar = "PATH",
+	 .help = "file or socket of that mode"},
+	{"name", .type = AXCFG_STRING, CONSOLE(name), .max = 31, .metavar = "NAME",
+	 .help = "a byte channel /dev/virtio-ports/NAME instead of a terminal"},
 	{NULL},
 };
 
@@ -102,11 +165,41 @@ static const struct axcfg_option rows[] = {
 	 .count_offset = offsetof(struct axcfg, disk_count), .item_size = sizeof(struct axcfg_disk),
 	 .item_max = AXCFG_MAX_DISKS, .fields = disk_fields, .metavar = "PATH[,ro][,...]",
 	 .help = "virtio-blk disk on a raw file (ro, serial=, direct); repeatable"},
+	{"nets", "net", .short_flag = 'n', .type = AXCFG_OBJECTS, AT(nets), .group = "Devices",
+	 .count_offset = offsetof(struct axcfg, net_count), .item_size = sizeof(struct axcfg_net),
+	 .item_max = AXCFG_MAX_NETS, .fields = net_fields, .metavar = "TYPE[,tap=NAME][,...]",
+	 .help = "virtio-net card: tap=NAME, passt, or switch (mac=, mtu=, queues=, socket=)"},
+	{"consoles", "console", .type = AXCFG_OBJECTS, AT(consoles), .group = "Devices",
+	 .count_offset = offsetof(struct axcfg, console_count),
+	 .item_size = sizeof(struct axcfg_console), .item_max = AXCFG_MAX_CONSOLES,
+	 .fields = console_fields, .metavar = "MODE[,path=PATH][,name=NAME]",
+	 .help = "port of the virtio console (hvc0): stdio, pty, file, socket or null"},
+	{"vsock.path", "vsock", .type = AXCFG_PATH, AT(vsock.path), .group = "Devices",
+	 .metavar = "PATH", .help = "virtio-vsock behind this Unix socket (CONNECT PORT)"},
+	{"vsock.cid", "vsock-cid", .type = AXCFG_UINT, AT(vsock.cid), .group = "Devices",
+	 .default_text = "3", .min = 3, .max = 4294967294, .metavar = "CID",
+	 .help = "the guest's vsock address"},
+	LIMIT("vsock.", axcfg, vsock.limit, "Devices", "through the vsock"),
+	{"balloon.enabled", "balloon", .type = AXCFG_BOOL, AT(balloon.enabled), .group = "Devices",
+	 .default_text = "false", .help = "virtio-balloon, by which the guest gives memory back"},
+	{"balloon.size", "balloon-size", .type = AXCFG_SIZE, AT(balloon.size_bytes),
+	 .group = "Devices", .default_text = "0", .max = 64 * 1024 * AX_GIB, .metavar = "SIZE",
+	 .help = "memory the guest is asked to give back at the start"},
+	{"balloon.deflate_on_oom", .type = AXCFG_BOOL, AT(balloon.deflate_on_oom),
+	 .group = "Devices", .default_text = "true",
+	 .help = "the guest may take memory back when it runs out"},
+	{"balloon.free_page_reporting", .type = AXCFG_BOOL, AT(balloon.report_free_pages),
+	 .group = "Devices", .default_text = "true",
+	 .help = "the guest tells which pages it does not use"},
+	{"balloon.stats", "balloon-stats", .type = AXCFG_DURATION, AT(balloon.stats_ns),
+	 .group = "Devices", .default_text = "0", .max = 86400000000000, .metavar = "TIME",
+	 .help = "how often the guest is asked for its memory figures; 0: never"},
 	{"rng", "rng", .type = AXCFG_BOOL, AT(rng), .group = "Devices", .default_text = "true",
 	 .help = "virtio-rng entropy device"},
+	LIMIT("rng_limit.", axcfg, rng_limit, "Devices", "of entropy"),
 	{"serial.mode", "serial", .type = AXCFG_CHOICE, AT(serial.mode), .group = "Devices",
-	 .default_text = "stdio", .choices = serial_modes, .metavar = "MODE",
-	 .help = "where the serial console goes"},
+	 .default_text = "auto", .choices = serial_modes, .metavar = "MODE",
+	 .help = "where the serial console goes; auto: stdio, or none beside --console"},
 	{"serial.path", "serial-path", .type = AXCFG_PATH, AT(serial.path), .group = "Devices",
 	 .metavar = "PATH", .help = "file that --serial file writes"},
 
@@ -126,12 +219,24 @@ static const struct axcfg_option rows[] = {
 	{"machine.irq_mode", "irq-mode", .type = AXCFG_CHOICE, AT(machine.irq_mode),
 	 .group = "Machine", .default_text = "emulated", .choices = irq_modes, .metavar = "MODE",
 	 .help = "interrupt controllers"},
+	{"machine.transport", "transport", .type = AXCFG_CHOICE, AT(machine.transport),
+	 .group = "Machine", .default_text = "auto", .choices = transports, .metavar = "KIND",
+	 .help = "virtio over mmio (starts fastest) or pci (an interrupt per queue)"},
 	{"machine.announce", "announce", .type = AXCFG_CHOICE, AT(machine.announce),
 	 .group = "Machine", .default_text = "auto", .choices = announces, .metavar = "HOW",
 	 .help = "tell the guest of its devices by tables, command line or both"},
 	{"machine.unclaimed", "unclaimed", .type = AXCFG_CHOICE, AT(machine.unclaimed),
 	 .group = "Machine", .default_text = "ignore", .choices = unclaimed, .metavar = "POLICY",
 	 .help = "an access that no device claims: ignore it or stop with a fault"},
+
+	{"io.threads", "io-threads", .type = AXCFG_UINT, AT(io.threads), .group = "I/O",
+	 .default_text = "0", .max = AXCFG_MAX_IO, .metavar = "N",
+	 .help = "threads that serve the devices; 0: one"},
+	{"io.affinity", "io-affinity", .type = AXCFG_UINTS, AT(io.affinity), .group = "I/O",
+	 .max = 65535, .metavar = "LIST", .help = "host CPU on which each I/O thread is pinned"},
+	{"io.engine", "io-engine", .type = AXCFG_CHOICE, AT(io.engine), .group = "I/O",
+	 .default_text = "auto", .choices = io_engines, .metavar = "KIND",
+	 .help = "how files and packets are moved: io_uring where the kernel has it"},
 
 	{"name", "name", .type = AXCFG_STRING, AT(name), .group = "Run", .default_text = "vm",
 	 .max = 32, .metavar = "NAME", .help = "name of the VM in messages"},
@@ -162,92 +267,4 @@ static const struct axcfg_option rows[] = {
 const struct axcfg_option *axcfg_option_at(size_t index)
 {
 	return index < AX_ARRAY_LEN(rows) && rows[index].key ? &rows[index] : NULL;
-}
-
-const struct axcfg_option *axcfg_schema_by_key(const char *key)
-{
-	for (const struct axcfg_option *row = rows; row->key; row++)
-		if (!strcmp(row->key, key))
-			return row;
-	return NULL;
-}
-
-bool axcfg_schema_has_section(const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const struct axcfg_option *row = rows; row->key; row++)
-		if (!strncmp(row->key, name, n) && row->key[n] == '.')
-			return true;
-	return false;
-}
-
-const struct axcfg_option *axcfg_schema_field(const struct axcfg_option *list, const char *key)
-{
-	for (const struct axcfg_option *row = list->fields; row->key; row++)
-		if (!strcmp(row->key, key))
-			return row;
-	return NULL;
-}
-
-const struct axcfg_option *axcfg_schema_by_flag(const char *flag, bool *ret_negated)
-{
-	for (const struct axcfg_option *row = rows; row->key; row++) {
-		if (!row->flag)
-			continue;
-		if (!strcmp(row->flag, flag) || (row->alias && !strcmp(row->alias, flag))) {
-			*ret_negated = false;
-			return row;
-		}
-		if (row->type == AXCFG_BOOL && !strncmp(flag, "no-", 3) &&
-		    !strcmp(row->flag, flag + 3)) {
-			*ret_negated = true;
-			return row;
-		}
-	}
-	return NULL;
-}
-
-/* Levenshtein distance of short words; enough for a hint. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[64];
-
-	if (la >= AX_ARRAY_LEN(row) || lb >= AX_ARRAY_LEN(row))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = up;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
-const char *axcfg_schema_nearest(const char *word, bool flags)
-{
-	const char *nearest = NULL;
-	size_t best = 4; /* three slips at most */
-
-	for (const struct axcfg_option *row = rows; row->key; row++) {
-		const char *candidate = flags ? row->flag : row->key;
-		size_t d = candidate ? distance(word, candidate) : SIZE_MAX;
-
-		if (d < best && d < strlen(word)) {
-			best = d;
-			nearest = candidate;
-		}
-	}
-	return nearest;
 }

@@ -56,7 +56,7 @@ static void test_no_interrupts(void **state)
 	refuse_words(WORDS("--irq-mode=none"), "leaves a Linux kernel without a timer",
 		     "--protocol flat");
 	refuse_words(WORDS("--irq-mode=none", "--protocol=flat", "--disk=a"),
-		     "no interrupt line for disks[0]", "leave out --disk");
+		     "no interrupt line for disks[0]", "leave out that device");
 	axcfg_destroy(config_of_words(WORDS("--irq-mode=none", "--protocol=flat")));
 }
 

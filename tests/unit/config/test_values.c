@@ -134,7 +134,7 @@ static void test_choices(void **state)
 	assert_int_equal(config->serial.mode, AXCFG_SERIAL_NONE);
 	axcfg_destroy(config);
 	refuse_words(WORDS("--serial=tcp"), "--serial: 'tcp' is not known",
-		     "choose one of: stdio, file, pty, none");
+		     "choose one of: auto, stdio, file, pty, none");
 	refuse_words(WORDS("--serial="), "'' is not known", NULL);
 	refuse_words(WORDS("--memory-backing=1G"), "'1G' is not known", "hugetlb-1G");
 }
