@@ -293,9 +293,10 @@ int ax_loop_modify_fd(struct ax_event *event, uint32_t events);
 /* NULL is fine; safe inside a callback. The fd may be closed at once, and is then closed. */
 void ax_loop_remove(struct ax_event *event);
 
-/* An eventfd, which must be in blocking mode (-EINVAL) and has no other reader: the loop has taken
- * its count before fn is called (events = 0), so writes until then are one call. No count is lost:
- * what was not told before the event is removed, or the run ends, is in the eventfd again. */
+/* An eventfd, which must be in blocking mode (-EINVAL) and has no other reader: fn is called with
+ * events = 0 at least once after each write, or once for several. Nobody reads it but the loop,
+ * which may leave the count in it; so what it counts means nothing, and a call may find nothing to
+ * do. */
 int ax_loop_add_eventfd(struct ax_loop *loop, int fd, ax_event_fn *fn, void *ctx,
 			struct ax_event **ret_event, struct ax_error *err) AX_MUST_CHECK;
 

@@ -111,13 +111,13 @@ static int wait_for(struct ax_loop *loop, struct epoll_event *batch, uint64_t ti
 static void deliver(struct ax_loop *loop, const struct epoll_event *ready)
 {
 	struct ax_event *event = ready->data.ptr;
+	uint64_t count;
 
 	if (event->removed)
 		return;
 	if (event->kind != AX_EVENT_FD) {
 		ax_counter_add(&loop->syscalls, 1);
-		if (read(event->fd, &event->count, sizeof(event->count)) !=
-		    (ssize_t)sizeof(event->count))
+		if (read(event->fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
 			return;
 	}
 	ax_loop_dispatch(event, ready->events);

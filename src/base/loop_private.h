@@ -37,7 +37,6 @@ struct ax_event {
 	bool in_flight; /* there is a request, whose completion has not been seen */
 	bool cancelled; /* and one to cancel it */
 	uint32_t armed; /* the events in flight */
-	uint64_t count; /* where the kernel puts an eventfd's count */
 };
 
 enum { AX_OP_READV, AX_OP_WRITEV, AX_OP_FDATASYNC, AX_OP_FALLOCATE };
@@ -103,7 +102,6 @@ int ax_loop_uring_probe(struct ax_error *err);
 
 /* Whether callbacks of events may be called: not after stop. */
 bool ax_loop_may_call(const struct ax_loop *loop);
-/* `count` is an eventfd's, already read. */
 void ax_loop_dispatch(struct ax_event *event, uint32_t events);
 
 /* ---- loop_timer.c ---- */

@@ -172,8 +172,7 @@ static void arm(struct ax_event *event, struct io_uring_sqe *sqe)
 	if (event->kind == AX_EVENT_FD)
 		io_uring_prep_poll_add(sqe, event->fd, event->events);
 	else
-		io_uring_prep_read(sqe, event->fd, &event->count, sizeof(event->count),
-				   (uint64_t)-1);
+		io_uring_prep_poll_multishot(sqe, event->fd, EPOLLIN);
 	sqe->user_data = tag(event, 0);
 	event->armed = event->events;
 	event->in_flight = true;
@@ -215,21 +214,10 @@ void ax_ring_submit_events(struct ax_loop *loop)
 	}
 }
 
-/* A count that cannot be delivered goes back to where it came from. */
-static void give_back(struct ax_event *event)
-{
-	ssize_t n = write(event->fd, &event->count, sizeof(event->count));
-
-	(void)n;
-}
-
 void ax_ring_unwatch(struct ax_event *event)
 {
 	struct ax_loop *loop = event->loop;
-	struct io_uring *uring = &loop->ring->uring;
 	struct ax_event **link = &loop->ring->dirty;
-	struct io_uring_cqe *cqe;
-	unsigned head;
 
 	if (event->dirty) {
 		while (*link != event)
@@ -242,50 +230,48 @@ void ax_ring_unwatch(struct ax_event *event)
 	/* At once, so that nothing but its owner has the fd open after this. */
 	ax_ring_cancel(event);
 	ax_counter_add(&loop->syscalls, 1);
-	io_uring_submit_and_get_events(uring);
-	if (event->kind != AX_EVENT_COUNTER)
-		return;
-	io_uring_for_each_cqe(uring, head, cqe) if (cqe->user_data == tag(event, 0) &&
-						    cqe->res == (int)sizeof(event->count))
-		give_back(event);
+	io_uring_submit_and_get_events(&loop->ring->uring);
 }
 
-static void complete_event(struct ax_loop *loop, struct ax_event *event, int32_t result)
+static void complete_event(struct ax_loop *loop, struct ax_event *event, int32_t result, bool more)
 {
-	event->in_flight = false;
-	event->cancelled = false;
+	event->in_flight = more;
+	event->cancelled = event->cancelled && more;
 	if (event->removed) {
-		free(event);
+		if (!more)
+			free(event);
 		return;
 	}
-	if (result == -EBADF) { /* closed before it was removed, which epoll does not mind either */
-		ax_log(AX_LOG_WARN, "base", "fd %d was closed while it was waited for", event->fd);
+	if (result < 0 && result != -ECANCELED && result != -ENOMEM && result != -EAGAIN) {
+		/* Closed before it was removed, say. To try again would be to do nothing else. */
+		ax_log(AX_LOG_WARN, "base", "fd %d is not waited for any more: %s", event->fd,
+		       strerror(-result));
 		event->events = 0;
 		return;
 	}
-	ax_ring_watch(event);
-	if (result < 0)
+	if (!more)
+		ax_ring_watch(event);
+	if (result < 0 || !ax_loop_may_call(loop))
 		return;
 	if (event->kind == AX_EVENT_FD) {
 		const uint32_t events = (uint32_t)result & (event->events | EPOLLERR | EPOLLHUP);
 
-		if (event->events && events && ax_loop_may_call(loop))
+		if (event->events && events)
 			ax_loop_dispatch(event, events);
-	} else if (ax_loop_may_call(loop)) {
+	} else {
 		TELL_TSAN(event->fd);
 		ax_loop_dispatch(event, 0);
-	} else {
-		give_back(event);
 	}
 }
 
 void ax_ring_complete(struct ax_loop *loop, const struct io_uring_cqe *cqe)
 {
 	void *ptr = (void *)(uintptr_t)(cqe->user_data & ~OP);
+	const bool more = cqe->flags & IORING_CQE_F_MORE;
 
-	loop->ring->unanswered--;
+	loop->ring->unanswered -= !more;
 	if (cqe->user_data & OP)
 		complete_op(loop, ptr, cqe->res);
 	else if (ptr)
-		complete_event(loop, ptr, cqe->res);
+		complete_event(loop, ptr, cqe->res, more);
 }

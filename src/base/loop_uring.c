@@ -15,12 +15,13 @@
 #define CQ_ENTRIES    1024
 #define NS_PER_SECOND 1000000000ULL
 
-/* All of Linux 5.11 and older, as are the operations used: nothing is dropped when the completion
- * queue is full, vectors may change after submission, fds that are not ready are polled, and a wait
- * takes a timeout. */
-#define NEEDED                                                                     \
-	(IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_RW_CUR_POS | \
-	 IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG | IORING_FEAT_NATIVE_WORKERS)
+/* Nothing is dropped when the completion queue is full, vectors may change after submission, a wait
+ * takes a timeout. All of Linux 5.13 and older, as are the operations used: RSRC_TAGS stands for
+ * polls that stay, which have no feature of their own. */
+#define NEEDED                                                                      \
+	(IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_RW_CUR_POS |  \
+	 IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG | IORING_FEAT_NATIVE_WORKERS | \
+	 IORING_FEAT_RSRC_TAGS)
 
 /* Best first; a kernel that does not know a flag answers EINVAL. */
 static const unsigned setup_flags[] = {
@@ -45,7 +46,7 @@ static int fail(struct ax_error *err, int rc)
 		return ax_error_hint(err,
 				     "raise the limit of locked memory (ulimit -l); choose epoll");
 	default:
-		return ax_error_hint(err, "io_uring needs Linux 5.11 or newer; choose epoll");
+		return ax_error_hint(err, "io_uring needs Linux 5.13 or newer; choose epoll");
 	}
 }
 
@@ -145,7 +146,8 @@ static bool reap(struct ax_loop *loop)
 	struct io_uring_cqe *cqe;
 
 	for (; n > 0 && io_uring_peek_cqe(uring, &cqe) == 0; n--) {
-		const struct io_uring_cqe copy = {.user_data = cqe->user_data, .res = cqe->res};
+		const struct io_uring_cqe copy = {
+			.user_data = cqe->user_data, .res = cqe->res, .flags = cqe->flags};
 
 		io_uring_cqe_seen(uring, cqe); /* now: callbacks may need the room */
 		ax_ring_complete(loop, &copy);
@@ -202,8 +204,7 @@ static void uring_finish(struct ax_loop *loop)
 	ax_ring_cancel(&loop->wake);
 	while (ring->unanswered && !ring->broken && enter(loop, AX_LOOP_FOREVER) == 0)
 		reap(loop);
-	/* The rest of a ring goes away some time later, and its files must not: they may be locked.
-	 */
+	/* The rest of a ring goes away some time later; its files must not, they may be locked. */
 	if (ring->has_files)
 		io_uring_unregister_files(&ring->uring);
 	io_uring_queue_exit(&ring->uring);
