@@ -1,6 +1,6 @@
 /*
- * virtio-blk against arbitrary requests: a small image, a driver that brings the device up, and
- * guest memory (rings, headers and all) from the input. The image may never change its size, and a
+ * virtio-blk against arbitrary requests: small images, a driver that brings two queues up, and
+ * guest memory (rings, headers and all) from the input. No image may ever change its size, and a
  * read-only one never its content.
  */
 #include "virtio_machine.h"
@@ -9,21 +9,24 @@
 #include <unistd.h>
 
 #define IMAGE_BYTES (16 * 512 + 100)
+#define DISKS       2 /* writable, read-only */
+#define READ_ONLY   1
+#define S_RESET     64U
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int image_fd[2]; /* writable, read-only */
-static struct axvirtio *device[2];
-static struct axdev *dev[2];
+static int image_fd[DISKS];
+static struct axvirtio *device[DISKS];
+static struct axdev *dev[DISKS];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
 	machine_init();
-	for (unsigned i = 0; i < 2; i++) {
-		struct axvirtio_blk_config config = {.read_only = i};
+	for (unsigned i = 0; i < DISKS; i++) {
+		struct axvirtio_blk_config config = {.read_only = i == READ_ONLY, .queues = 2};
 
 		image_fd[i] = memfd_create("image", MFD_CLOEXEC);
 		MUST(image_fd[i] >= 0 && ftruncate(image_fd[i], IMAGE_BYTES) == 0);
@@ -35,34 +38,79 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Queue 0 from 0 on, queue 1 from 0x600 on. */
+static void start(struct axdev *disk, uint32_t features, uint32_t size)
+{
+	reg_write(disk, VIRTIO_MMIO_STATUS, 0);
+	reg_write(disk, VIRTIO_MMIO_STATUS, 1);
+	reg_write(disk, VIRTIO_MMIO_STATUS, 3);
+	reg_write(disk, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	reg_write(disk, VIRTIO_MMIO_DRIVER_FEATURES, features);
+	reg_write(disk, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	reg_write(disk, VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	reg_write(disk, VIRTIO_MMIO_STATUS, 11);
+	for (uint32_t q = 0; q < 2; q++) {
+		reg_write(disk, VIRTIO_MMIO_QUEUE_SEL, q);
+		reg_write(disk, VIRTIO_MMIO_QUEUE_NUM, size);
+		reg_write(disk, VIRTIO_MMIO_QUEUE_DESC_LOW, 0x600 * q);
+		reg_write(disk, VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x600 * q + 0x200);
+		reg_write(disk, VIRTIO_MMIO_QUEUE_USED_LOW, 0x600 * q + 0x400);
+		reg_write(disk, VIRTIO_MMIO_QUEUE_READY, 1);
+	}
+	reg_write(disk, VIRTIO_MMIO_STATUS, 15);
+}
+
+/* A guest that lets the disk write into its own rings can go on for ever; we do not. A reset would
+ * wait for what is in flight, and it is this thread that moves it. */
+static void finish(unsigned i)
+{
+	uint16_t jump = 0;
+
+	for (unsigned turn = 0; turn < 8 && axvirtio_poll(device[i]); turn++)
+		;
+	while (axvirtio_poll(device[i]) &&
+	       !(reg(dev[i], VIRTIO_MMIO_STATUS, 4, false, 0) & S_RESET)) {
+		/* More heads than slots: this stops both queues. */
+		jump = (uint16_t)(jump + 0x3333);
+		for (uint32_t q = 0; q < 2; q++) {
+			MUST(axas_write_u16(memory, 0x600 * q + 0x202, jump) == 0);
+			reg_write(dev[i], VIRTIO_MMIO_QUEUE_NOTIFY, q);
+		}
+	}
+	while (axvirtio_poll(device[i]))
+		;
+	reg_write(dev[i], VIRTIO_MMIO_STATUS, 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t zero[IMAGE_BYTES];
 	uint8_t content[IMAGE_BYTES];
 	const unsigned i = size ? data[0] & 1 : 0;
-	uint32_t features = 1u << 9; /* FLUSH */
+	/* FLUSH, or write-through; MQ, DISCARD, WRITE_ZEROES where they are offered */
+	uint32_t features = 1u << 9 | 1u << 12 | (i == READ_ONLY ? 0 : 3u << 13);
 	struct stat st;
 
 	if (size < 2)
 		return 0;
 	if (data[0] & 2)
-		features = 0; /* write-through */
+		features &= ~(1u << 9);
 	if (data[0] & 4)
 		features |= 1u << VIRTIO_RING_F_INDIRECT_DESC;
 	if (data[0] & 8)
 		features |= 1u << VIRTIO_RING_F_EVENT_IDX;
 	load_memory(data + 2, size - 2);
-	MUST(axas_write_u32(memory, 0x400, 0) == 0);
-	bring_up(dev[i], features, 1u << (data[1] % 6));
-	reg_write(dev[i], VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-	/* A guest that lets the disk write into its own rings can go on for ever; we do not. */
-	for (unsigned turn = 0; turn < 8 && axvirtio_poll(device[i]); turn++)
-		;
+	for (uint32_t q = 0; q < 2; q++)
+		MUST(axas_write_u32(memory, 0x600 * q + 0x400, 0) == 0);
+	start(dev[i], features, 1u << (data[1] % 6));
+	MUST(reg(dev[i], VIRTIO_MMIO_STATUS, 4, false, 0) & 8);
+	for (uint32_t q = 0; q < 2; q++)
+		reg_write(dev[i], VIRTIO_MMIO_QUEUE_NOTIFY, q);
+	finish(i);
 	MUST(fstat(image_fd[i], &st) == 0 && st.st_size == IMAGE_BYTES);
-	if (i) {
+	if (i == READ_ONLY) {
 		MUST(pread(image_fd[i], content, sizeof(content), 0) == sizeof(content));
 		MUST(memcmp(content, zero, sizeof(zero)) == 0);
 	}
-	reg_write(dev[i], VIRTIO_MMIO_STATUS, 0);
 	return 0;
 }

@@ -1,85 +1,161 @@
 /*
- * What the three files of virtio-blk share: blk.c (the device and its limits), blk_request.c (one
- * request from chain to status byte) and blk_file.c (the image on the host).
+ * What the files of virtio-blk share: blk.c (the device and its limits), blk_request.c (one request
+ * from chain to status byte), blk_io.c (moving data), blk_zero.c (discard and write-zeroes),
+ * blk_image.c and blk_file.c (what stands behind it on the host).
+ *
+ * Threads: a queue with its requests belongs to one loop; so does everything called for a request.
+ * The device itself does not change while requests are in flight. The queues share only the image.
  */
 #ifndef AXVM_VIRTIO_BLK_H
 #define AXVM_VIRTIO_BLK_H
 
 #include <axvm/virtio_devices.h>
 #include <linux/virtio_blk.h>
+#include <pthread.h>
+#include "blk_file.h"
 #include "iov.h"
+#include "limit.h"
 
 #define SECTOR         AXVIRTIO_BLK_SECTOR_BYTES
 #define BLK_QUEUE_SIZE 256U
 /* Header and status take a descriptor each; the rest of the longest legal chain is data. */
 #define BLK_SEG_MAX  (BLK_QUEUE_SIZE - 2)
 #define BLK_SIZE_MAX (1U << 20)
-/* What both limits allow together, and so the longest time one request can hold the I/O thread. */
+/* What both limits allow together. */
 #define BLK_MAX_BYTES ((uint64_t)BLK_SEG_MAX * BLK_SIZE_MAX)
 /* Room for buffers that cross from one memory region into the next. */
 #define BLK_IOV (BLK_QUEUE_SIZE + 8)
+/* Of discard and write-zeroes: ranges per request, and how long one may be. Zeroes may have to be
+ * written out one by one where the host knows nothing better. */
+#define BLK_RANGES      32U
+#define BLK_MAX_DISCARD (2ULL << 30)
+#define BLK_MAX_ZEROES  (256ULL << 20)
+/* Direct I/O: for guest buffers that are not aligned, per queue. */
+#define BLK_BOUNCE_BYTES (256U * 1024)
+#define BLK_BOUNCES      4U
+
+struct blk_overlay;
 
 /* ---- the image ------------------------------------------------------------------------------- */
 
-struct blk_file {
-	int fd;      /* -1: closed */
-	char *label; /* path or device name, for messages; owned */
-	bool read_only;
-	bool direct;
-	bool regular; /* a file, which can shrink, as opposed to a block device */
-	bool locked;
-	uint64_t size_bytes;     /* whole blocks of it */
+/* A disk of the host: a file as it is, or an overlay file over its base. Counted: each queue keeps
+ * one until it has moved on to the next (replacement). */
+struct blk_image {
+	struct blk_file file;    /* what is written */
+	uint64_t data_offset;    /* of the disk in it */
+	uint64_t disk_bytes;     /* the capacity: whole blocks */
 	uint32_t block_bytes;    /* smallest unit of a transfer; 512 unless direct I/O needs more */
-	uint32_t physical_bytes; /* what the host reads and writes without a detour; >= block */
-	uint32_t memory_align;   /* direct I/O: of buffers */
-	uint8_t *bounce;         /* direct I/O: for guest buffers that are not so aligned */
+	uint32_t physical_bytes; /* what is written without a detour; >= block */
+	uint32_t memory_align;   /* direct I/O: of buffers; else 1 */
+	bool read_only, discards;
+	struct blk_overlay *overlay;          /* NULL: file is the whole disk */
+	_Atomic bool no_punch, no_zero_range; /* the host has said so */
+	unsigned users;                       /* under blk.image_lock */
 };
 
-int axvirtio_blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
-			   const char *label, struct ax_error *err);
-void axvirtio_blk_file_close(struct blk_file *file);
-
-/*
- * Move all of `bytes` between the vectors (consumed) and the image. *ret_done is how far it got,
- * always set. -ENODATA: the image has become shorter than its capacity. durable: on stable storage
- * when this returns.
- */
-int axvirtio_blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset,
-			   uint64_t bytes, uint64_t *ret_done);
-int axvirtio_blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset,
-			    uint64_t bytes, bool durable, uint64_t *ret_done);
-int axvirtio_blk_file_flush(struct blk_file *file);
+/* What the kernel calls the image in messages is config->path or `name`. */
+int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *config,
+			    struct blk_image **ret_image, struct ax_error *err);
+void axvirtio_blk_image_close(struct blk_image *image); /* NULL is fine */
+/* false: the file has become too short for its disk. */
+bool axvirtio_blk_image_is_whole(const struct blk_image *image);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* One chain on its way; nothing in it depends on the call that began it, so that it can also end
- * from a completion (axvirtio_hold / axvirtio_release). */
+struct blk_queue;
+
+/* One chain on its way. It lives on nobody's stack: whatever it waits for (an operation, a buffer,
+ * another request), `resume` or `then` goes on with it, on its queue's loop. */
 struct blk_request {
-	struct blk_request *next_free;
+	struct ax_op op;
+	struct blk_queue *queue;
+	struct blk_request *next; /* in the one list it can be in */
+	void (*resume)(struct blk_request *request);
 	uint8_t *status;        /* guest memory, last writable byte of the chain */
-	struct iov_cursor data; /* for the device to fill (IN, GET_ID) or to read (OUT) */
+	struct iov_cursor data; /* for the device to fill (IN, GET_ID) or to read */
 	uint64_t data_bytes;
 	uint64_t writable_bytes; /* of the chain, status included */
 	uint64_t sector;
+	uint64_t done; /* bytes of data moved */
 	uint32_t type;
 	uint16_t head;
+	bool held; /* the gate, since its first operation */
+
+	/* blk_io.c: the transfer at hand */
+	void (*then)(struct blk_request *request, int r);
+	uint64_t at, left; /* of the disk */
+	uint32_t flags;
+	bool write, misaligned;
+	uint8_t *bounce;
+	uint32_t bounce_at, bounce_left;
+	struct iovec bounce_iov;
+	struct iovec *cut; /* shortened by cut_bytes while an operation lasts */
+	uint64_t cut_bytes;
+
+	/* blk_zero.c */
+	unsigned range, ranges;
+	uint64_t zero_at, zero_left;
+	bool punching;
+	struct virtio_blk_discard_write_zeroes list[BLK_RANGES];
+
 	struct iovec iov[BLK_IOV];
 };
 
-struct blk {
-	struct axvirtio device;
-	char name[32];
-	struct blk_file file;
-	bool write_through; /* FLUSH was not negotiated: a finished write must be durable */
-	uint8_t serial[AXVIRTIO_BLK_SERIAL_BYTES];
-	struct virtio_blk_config config;
-	struct ax_ratelimit log_limit;
+struct blk;
+
+struct blk_queue {
+	struct blk *blk;
+	unsigned index;
+	struct ax_loop *loop;
+	struct blk_image *image;                       /* in use here; counted */
+	enum { WHOLE_UNKNOWN, WHOLE, WHOLE_NO } whole; /* as seen in this round */
+	struct limit_waiter limit_waiter;
+	uint8_t *bounces; /* BLK_BOUNCES of BLK_BOUNCE_BYTES; NULL: not direct */
+	uint32_t bounces_taken;
+	struct blk_request *bounce_wait, **bounce_tail;
 	struct blk_request *free;
 	unsigned fresh; /* requests[fresh..] were never used: their pages stay untouched */
 	struct blk_request requests[BLK_QUEUE_SIZE];
 };
 
-/* For axvirtio_serve: take one chain and answer it. */
+struct blk {
+	struct axvirtio device;
+	char name[32];
+	bool write_through; /* FLUSH was not negotiated: a finished write must be durable */
+	bool no_discard;
+	uint64_t features; /* negotiated */
+	uint8_t serial[AXVIRTIO_BLK_SERIAL_BYTES];
+	struct virtio_blk_config config;
+	struct limit limit;
+	struct ax_ratelimit log_limit;
+	pthread_mutex_t image_lock;
+	struct blk_image *_Atomic image; /* changes only while all queues rest */
+	uint16_t queue_max[AXVIRTIO_BLK_MAX_QUEUES];
+	struct blk_queue queue[];
+};
+
+/* For axvirtio_serve: take one chain and begin it. */
 int axvirtio_blk_serve_one(struct axvirtio *device, unsigned index);
+/* Before a request begins an operation or a wait: it outlives the call that took it. */
+void axvirtio_blk_hold(struct blk_request *request);
+/* Answer and forget it. */
+void axvirtio_blk_end(struct blk_request *request, uint8_t status);
+/* The same for the outcome of I/O: 0, or a negative errno that is logged. */
+void axvirtio_blk_end_io(struct blk_request *request, int r);
+/* A write may begin; asks the file at most once per round. */
+bool axvirtio_blk_is_whole(struct blk_queue *queue);
+
+/* ---- moving data ----------------------------------------------------------------------------- */
+
+/*
+ * Move `bytes` between request->data, which holds as many, and the disk, then call then() with 0 or
+ * a negative errno; -ENODATA: the image has become shorter. `flags` are RWF_*. then is not called
+ * before this returns, unless there is nothing to move.
+ */
+void axvirtio_blk_move(struct blk_request *request, bool write, uint64_t at, uint64_t bytes,
+		       uint32_t flags, void (*then)(struct blk_request *request, int r));
+
+/* DISCARD and WRITE_ZEROES, from the ranges in request->data to the answer. */
+void axvirtio_blk_zero(struct blk_request *request);
 
 #endif

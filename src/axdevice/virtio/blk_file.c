@@ -1,25 +1,23 @@
 /*
- * The image behind a virtio-blk device: opening and locking it, its size and block sizes, and whole
- * transfers with short counts, truncation and direct I/O's alignment dealt with.
- * A raw file or block device only; nobody looks at its content to guess a format.
+ * One file or block device behind a disk: opening and locking it, its size and block sizes.
+ * Raw only; nobody looks at its content to guess a format.
  */
-#include "blk.h"
+#include "blk_file.h"
+#include <axvm/virtio_devices.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LAYER        "virtio"
-#define BOUNCE_BYTES (256U * 1024)
-#define BOUNCE_ALIGN 4096U
+#define LAYER  "virtio"
+#define SECTOR AXVIRTIO_BLK_SECTOR_BYTES
 
-/* ---- opening --------------------------------------------------------------------------------- */
-
-static int open_fd(struct blk_file *file, const struct axvirtio_blk_config *config,
+static int open_fd(struct blk_file *file, const struct blk_file_config *config,
 		   struct ax_error *err)
 {
 	int flags;
@@ -47,6 +45,9 @@ static int open_fd(struct blk_file *file, const struct axvirtio_blk_config *conf
 		return -code;
 	}
 	flags = fcntl(file->fd, F_GETFL);
+	/* Its only use was not to hang; operations have to wait for their data. */
+	if (config->fd < 0 && flags >= 0)
+		fcntl(file->fd, F_SETFL, flags & ~O_NONBLOCK);
 	file->direct = flags >= 0 && flags & O_DIRECT;
 	if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY ||
 	    (!config->read_only && (flags & O_ACCMODE) != O_RDWR)) {
@@ -113,7 +114,7 @@ static void ask_direct_alignment(struct blk_file *file)
 	    !(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_offset_align)
 		return;
 	file->block_bytes = st.stx_dio_offset_align > SECTOR ? st.stx_dio_offset_align : SECTOR;
-	file->memory_align = st.stx_dio_mem_align;
+	file->memory_align = st.stx_dio_mem_align ? st.stx_dio_mem_align : 1;
 #else
 	(void)file;
 #endif
@@ -133,52 +134,36 @@ static int measure(struct blk_file *file, struct ax_error *err)
 	if (r < 0)
 		return ax_error_set(err, AX_ERROR_DISK, -r, "cannot tell the size of %s: %s",
 				    file->label, strerror(-r));
-	if (file->direct && file->regular)
+	if (file->direct && file->regular) {
+		file->memory_align = SECTOR;
 		ask_direct_alignment(file);
-	file->size_bytes = bytes - bytes % file->block_bytes;
-	if (!file->size_bytes) {
-		ax_error_set(err, AX_ERROR_DISK, EINVAL,
-			     "disk image %s has %" PRIu64 " bytes, less than one block of %u",
-			     file->label, bytes, file->block_bytes);
-		return ax_error_hint(err, "give it a size, e.g. truncate -s 1G %s", file->label);
 	}
-	if (file->size_bytes != bytes)
-		ax_log(AX_LOG_WARN, LAYER,
-		       "%s: %" PRIu64
-		       " bytes are no whole number of %u-byte blocks; the guest does "
-		       "not see the last %" PRIu64,
-		       file->label, bytes, file->block_bytes, bytes - file->size_bytes);
+	file->size_bytes = bytes;
 	if (!ax_is_power_of_two(file->physical_bytes) || file->physical_bytes < file->block_bytes)
 		file->physical_bytes = file->block_bytes;
 	return 0;
 }
 
-int axvirtio_blk_file_open(struct blk_file *file, const struct axvirtio_blk_config *config,
-			   const char *label, struct ax_error *err)
+int axvirtio_blk_file_open(struct blk_file *file, const struct blk_file_config *config,
+			   struct ax_error *err)
 {
 	int r;
 
 	*file = (struct blk_file){
 		.fd = -1,
-		.label = strdup(label),
+		.label = strdup(config->label),
 		.read_only = config->read_only,
 		.block_bytes = SECTOR,
-		.memory_align = SECTOR,
+		.memory_align = 1,
 	};
 	if (!file->label)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for disk %s",
-				    label);
+				    config->label);
 	r = open_fd(file, config, err);
 	if (!r)
 		r = lock_image(file, err);
 	if (!r)
 		r = measure(file, err);
-	if (!r && file->direct) {
-		file->bounce = aligned_alloc(BOUNCE_ALIGN, BOUNCE_BYTES);
-		if (!file->bounce)
-			r = ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
-					 "no memory for the direct I/O buffer of %s", label);
-	}
 	if (r < 0)
 		axvirtio_blk_file_close(file);
 	return r;
@@ -193,109 +178,6 @@ void axvirtio_blk_file_close(struct blk_file *file)
 		fcntl(file->fd, F_OFD_SETLK, &unlock);
 	if (file->fd >= 0)
 		close(file->fd);
-	free(file->bounce);
 	free(file->label);
 	*file = (struct blk_file){.fd = -1};
-}
-
-/* ---- transfers ------------------------------------------------------------------------------- */
-
-static bool aligned_for_direct(const struct blk_file *file, const struct iov_cursor *data)
-{
-	const uintptr_t mask = file->memory_align ? file->memory_align - 1 : 0;
-
-	for (unsigned i = 0; i < data->count; i++) {
-		if ((uintptr_t)data->iov[i].iov_base & mask ||
-		    data->iov[i].iov_len % file->block_bytes)
-			return false;
-	}
-	return true;
-}
-
-/* One system call; restarts on EINTR. */
-static ssize_t move_once(int fd, bool write, const struct iovec *iov, unsigned count,
-			 uint64_t offset, int flags)
-{
-	ssize_t n;
-
-	do {
-		n = write ? pwritev2(fd, iov, (int)count, (off_t)offset, flags)
-			  : preadv2(fd, iov, (int)count, (off_t)offset, 0);
-	} while (n < 0 && errno == EINTR);
-	return n;
-}
-
-static ssize_t move_bounced(struct blk_file *file, bool write, struct iov_cursor *data,
-			    uint64_t offset, uint64_t bytes, int flags)
-{
-	struct iovec iov = {
-		.iov_base = file->bounce,
-		.iov_len = bytes < BOUNCE_BYTES ? bytes : BOUNCE_BYTES,
-	};
-	ssize_t n;
-
-	if (write)
-		iov_advance(data, IOV_GATHER, file->bounce, iov.iov_len);
-	n = move_once(file->fd, write, &iov, 1, offset, flags);
-	/* A short direct write could not go on anyway: the rest is no longer in the vectors. */
-	if (write && n > 0 && (size_t)n != iov.iov_len) {
-		errno = EIO;
-		return -1;
-	}
-	if (!write && n > 0)
-		iov_advance(data, IOV_SCATTER, file->bounce, (size_t)n);
-	return n;
-}
-
-static int move_all(struct blk_file *file, bool write, struct iov_cursor data, uint64_t offset,
-		    uint64_t bytes, int flags, uint64_t *ret_done)
-{
-	const bool bounced = file->direct && !aligned_for_direct(file, &data);
-	uint64_t done = 0;
-	int r = 0;
-
-	while (done < bytes) {
-		ssize_t n;
-
-		if (bounced) {
-			n = move_bounced(file, write, &data, offset + done, bytes - done, flags);
-		} else {
-			n = move_once(file->fd, write, data.iov, data.count, offset + done, flags);
-			if (n > 0)
-				iov_advance(&data, IOV_SKIP, NULL, (size_t)n);
-		}
-		if (n <= 0) {
-			r = n < 0 ? -errno : (write ? -EIO : -ENODATA);
-			break;
-		}
-		done += (uint64_t)n;
-	}
-	*ret_done = done;
-	return r;
-}
-
-int axvirtio_blk_file_read(struct blk_file *file, struct iov_cursor data, uint64_t offset,
-			   uint64_t bytes, uint64_t *ret_done)
-{
-	return move_all(file, false, data, offset, bytes, 0, ret_done);
-}
-
-int axvirtio_blk_file_write(struct blk_file *file, struct iov_cursor data, uint64_t offset,
-			    uint64_t bytes, bool durable, uint64_t *ret_done)
-{
-	struct stat st;
-
-	*ret_done = 0;
-	/* A write would make a truncated image long again, with a hole where data was lost, and
-	 * every later read would succeed with zeros. */
-	if (file->regular && (fstat(file->fd, &st) < 0 || (uint64_t)st.st_size < file->size_bytes))
-		return -ENODATA;
-	return move_all(file, true, data, offset, bytes, durable ? RWF_DSYNC : 0, ret_done);
-}
-
-int axvirtio_blk_file_flush(struct blk_file *file)
-{
-	if (file->read_only)
-		return 0;
-	return fdatasync(file->fd) < 0 ? -errno : 0;
 }

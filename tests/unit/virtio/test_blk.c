@@ -49,8 +49,8 @@ static void test_config(void **state)
 	assert_true(features & 1 << VIRTIO_BLK_F_SIZE_MAX && features & 1 << VIRTIO_BLK_F_SEG_MAX);
 	assert_true(features & 1 << VIRTIO_BLK_F_BLK_SIZE && features & F_FLUSH);
 	assert_false(features & 1 << VIRTIO_BLK_F_RO);
-	assert_false(features & (1 << VIRTIO_BLK_F_MQ | 1 << VIRTIO_BLK_F_DISCARD |
-				 1 << VIRTIO_BLK_F_WRITE_ZEROES | 1 << VIRTIO_BLK_F_CONFIG_WCE));
+	assert_false(features & (1 << VIRTIO_BLK_F_MQ | 1 << VIRTIO_BLK_F_CONFIG_WCE |
+				 1 << VIRTIO_BLK_F_SECURE_ERASE));
 	assert_int_equal(rd(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), QUEUE);
 }
 
@@ -185,7 +185,8 @@ static void test_too_large(void **state)
 
 static void test_types(void **state)
 {
-	const uint32_t unknown[] = {2, 3, 5, 7, 9, 10, 11, 13, 15, 0x80000000, 0x80000001, ~0U};
+	const uint32_t unknown[] = {2,  3,  5,  7,  9,          10,         11,
+				    12, 13, 14, 15, 0x80000000, 0x80000001, ~0U};
 	uint8_t *data = guest(&m, DATA_GPA, 64);
 
 	(void)state;

@@ -1,0 +1,180 @@
+/*
+ * DISCARD and WRITE_ZEROES (Spec 5.2.6): a list of ranges, checked as a whole before the first is
+ * begun and worked through one after the other. Discarding makes holes in the image; zeroes are
+ * made by the file system or the host's disk where these can, and written out where not.
+ */
+#include "blk.h"
+#include <endian.h>
+#include <errno.h>
+#include <linux/falloc.h>
+
+#define CHUNK_VECTORS 16U /* of zeroes, in one write */
+
+static uint8_t zeroes[64 * 1024] __attribute__((aligned(4096))); /* only ever read */
+
+static void next_range(struct blk_request *request);
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+static uint8_t check_range(const struct blk_request *request,
+			   const struct virtio_blk_discard_write_zeroes *range)
+{
+	const struct blk_image *image = request->queue->image;
+	const uint64_t capacity = image->disk_bytes / SECTOR;
+	const uint32_t block = image->block_bytes / SECTOR;
+	const bool discard = request->type == VIRTIO_BLK_T_DISCARD;
+	const uint32_t known = discard ? 0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+
+	if (range->flags & ~known)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (range->num_sectors > (discard ? BLK_MAX_DISCARD : BLK_MAX_ZEROES) / SECTOR ||
+	    range->sector > capacity || range->num_sectors > capacity - range->sector ||
+	    range->num_sectors % block || range->sector % block)
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
+/* Copies the list out of guest memory; the copy is what counts. */
+static uint8_t take_list(struct blk_request *request)
+{
+	const unsigned bit = request->type == VIRTIO_BLK_T_DISCARD ? VIRTIO_BLK_F_DISCARD
+								   : VIRTIO_BLK_F_WRITE_ZEROES;
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	if (!(request->queue->blk->features >> bit & 1))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (request->queue->image->read_only || !request->data_bytes ||
+	    request->data_bytes % sizeof(request->list[0]) ||
+	    request->data_bytes > sizeof(request->list))
+		return VIRTIO_BLK_S_IOERR;
+	request->ranges = (unsigned)(request->data_bytes / sizeof(request->list[0]));
+	request->range = 0;
+	iov_advance(&request->data, IOV_GATHER, request->list, request->data_bytes);
+	for (unsigned i = 0; i < request->ranges && status == VIRTIO_BLK_S_OK; i++) {
+		struct virtio_blk_discard_write_zeroes *range = &request->list[i];
+
+		range->sector = le64toh(range->sector);
+		range->num_sectors = le32toh(range->num_sectors);
+		range->flags = le32toh(range->flags);
+		status = check_range(request, range);
+	}
+	return status;
+}
+
+/* ---- one range ------------------------------------------------------------------------------- */
+
+static void range_done(struct blk_request *request, int r)
+{
+	if (r < 0) {
+		axvirtio_blk_end_io(request, r);
+		return;
+	}
+	request->range++;
+	next_range(request);
+}
+
+static void write_chunk(struct blk_request *request, int r)
+{
+	const uint64_t chunk = sizeof(zeroes) * CHUNK_VECTORS;
+	const uint64_t bytes = request->zero_left < chunk ? request->zero_left : chunk;
+	const uint64_t at = request->zero_at;
+	unsigned count = 0;
+
+	if (r < 0 || !bytes) {
+		range_done(request, r);
+		return;
+	}
+	for (uint64_t left = bytes; left; left -= request->iov[count++].iov_len)
+		request->iov[count] = (struct iovec){
+			.iov_base = zeroes,
+			.iov_len = left < sizeof(zeroes) ? left : sizeof(zeroes),
+		};
+	request->data = (struct iov_cursor){request->iov, count};
+	request->zero_at += bytes;
+	request->zero_left -= bytes;
+	axvirtio_blk_move(request, true, at, bytes, 0, write_chunk);
+}
+
+static void on_fallocated(struct ax_op *op, int32_t result)
+{
+	struct blk_request *request = ax_container_of(op, struct blk_request, op);
+	struct blk_image *image = request->queue->image;
+	const bool refused = result == -EOPNOTSUPP || result == -ENOSYS;
+
+	if (!refused) {
+		range_done(request, result);
+		return;
+	}
+	if (request->punching)
+		image->no_punch = true;
+	else
+		image->no_zero_range = true;
+	/* The next best way: see next_range. */
+	next_range(request);
+}
+
+static void begin_fallocate(struct blk_request *request, int mode)
+{
+	const struct blk_image *image = request->queue->image;
+
+	request->punching = mode == FALLOC_FL_PUNCH_HOLE;
+	request->op.fn = on_fallocated;
+	axvirtio_blk_hold(request);
+	ax_op_fallocate(request->queue->loop, &request->op, image->file.fd,
+			mode | FALLOC_FL_KEEP_SIZE, image->data_offset + request->zero_at,
+			request->zero_left);
+}
+
+static void zero_range(struct blk_request *request, bool unmap)
+{
+	const struct blk_image *image = request->queue->image;
+
+	if (unmap && !image->no_punch)
+		begin_fallocate(request, FALLOC_FL_PUNCH_HOLE);
+	else if (request->type == VIRTIO_BLK_T_DISCARD)
+		range_done(request, 0); /* a hint, and the host does not take it */
+	else if (!image->no_zero_range)
+		begin_fallocate(request, FALLOC_FL_ZERO_RANGE);
+	else
+		write_chunk(request, 0);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static void on_synced(struct ax_op *op, int32_t result)
+{
+	axvirtio_blk_end_io(ax_container_of(op, struct blk_request, op), result);
+}
+
+static void next_range(struct blk_request *request)
+{
+	struct blk_queue *queue = request->queue;
+	const struct virtio_blk_discard_write_zeroes *range = &request->list[request->range];
+
+	while (request->range < request->ranges && !range->num_sectors)
+		range = &request->list[++request->range];
+	if (request->range < request->ranges) {
+		request->zero_at = range->sector * SECTOR;
+		request->zero_left = (uint64_t)range->num_sectors * SECTOR;
+		zero_range(request, request->type == VIRTIO_BLK_T_DISCARD || range->flags);
+	} else if (queue->blk->write_through && request->type != VIRTIO_BLK_T_DISCARD) {
+		request->op.fn = on_synced;
+		axvirtio_blk_hold(request);
+		ax_op_fdatasync(queue->loop, &request->op, queue->image->file.fd);
+	} else {
+		request->done = 0;
+		axvirtio_blk_end(request, VIRTIO_BLK_S_OK);
+	}
+}
+
+void axvirtio_blk_zero(struct blk_request *request)
+{
+	const uint8_t status = take_list(request);
+
+	if (status != VIRTIO_BLK_S_OK)
+		axvirtio_blk_end(request, status);
+	else if (!axvirtio_blk_is_whole(request->queue))
+		axvirtio_blk_end_io(request, -ENODATA);
+	else
+		next_range(request);
+}

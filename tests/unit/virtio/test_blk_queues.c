@@ -1,0 +1,294 @@
+/*
+ * virtio-blk with several queues, each served by a real I/O thread of its own: what one queue has
+ * written the others read, nothing moves after a reset (must-test 7), requests end in any order,
+ * and a limit holds for all queues together. Run it under ThreadSanitizer too.
+ */
+#include "blk_driver.h"
+#include <pthread.h>
+#include <sched.h>
+
+#define OK_    VIRTIO_BLK_S_OK
+#define QUEUES 4
+#define DEPTH  16u /* requests of one queue at a time */
+#define BYTES  4096u
+#define F_MQ   (1ULL << VIRTIO_BLK_F_MQ)
+
+/* Each queue has 64 KiB for its ring and headers and 128 KiB for data. */
+#define RINGS_GPA(q) (0x10000ULL * (1 + (q)))
+#define HEADERS(q)   (RINGS_GPA(q) + 0x8000)
+#define STATUSES(q)  (RINGS_GPA(q) + 0xa000)
+#define DATAS(q)     (RAM1_GPA + 0x20000ULL * (q))
+
+static struct ring rings[QUEUES];
+static struct ax_loop *loops[2];
+static pthread_t threads[2];
+static unsigned loop_count;
+static struct axvirtio_blk_config config;
+
+static void *run_loop(void *arg)
+{
+	ax_loop_run(arg, NULL);
+	return NULL;
+}
+
+static void up(uint32_t queues, unsigned loop_total)
+{
+	struct ax_error err = {0};
+
+	config.queues = queues;
+	loop_count = loop_total;
+	for (unsigned i = 0; i < loop_count; i++)
+		assert_int_equal(ax_loop_create(AX_LOOP_AUTO, &loops[i], NULL), 0);
+	m.services.io_loop = loops[0];
+	m.services.io_loops = loops;
+	m.services.io_loop_count = loop_count;
+	if (axvirtio_blk_create("disk0", &config, &device, &err) < 0 ||
+	    axvirtio_mmio_create("disk0", WINDOW_GPA, GSI, device, &m.services, &dev, &err) < 0)
+		fail_msg("%s", err.message);
+	for (unsigned i = 0; i < loop_count; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_loop, loops[i]), 0);
+}
+
+static void down(void)
+{
+	for (unsigned i = 0; i < loop_count; i++)
+		ax_loop_stop(loops[i]);
+	for (unsigned i = 0; i < loop_count; i++)
+		pthread_join(threads[i], NULL);
+	blk_down();
+	for (unsigned i = 0; i < loop_count; i++)
+		ax_loop_destroy(loops[i]);
+	memset(&m.services.io_loop, 0, sizeof(m.services.io_loop));
+	m.services.io_loops = NULL;
+	m.services.io_loop_count = 0;
+}
+
+static void start_all(uint64_t features)
+{
+	negotiate(dev, F_VERSION_1 | features);
+	for (unsigned q = 0; q < config.queues; q++) {
+		struct axvq_setup s;
+
+		ring_init(&rings[q], &m, RINGS_GPA(q), QUEUE);
+		s = ring_setup(&rings[q]);
+		write_setup(dev, q, &s);
+		wr(dev, VIRTIO_MMIO_QUEUE_READY, 1);
+	}
+	wr(dev, VIRTIO_MMIO_STATUS, ST_ACK | ST_DRIVER | ST_FEAT | ST_OK);
+	assert_int_equal(rd(dev, VIRTIO_MMIO_STATUS), ST_ACK | ST_DRIVER | ST_FEAT | ST_OK);
+}
+
+/* Request `slot` of queue q; not kicked. */
+static void put(unsigned q, unsigned slot, uint32_t type, uint64_t sector, uint32_t bytes)
+{
+	const struct buffer b[] = {{HEADERS(q) + 16 * slot, 16, false},
+				   {DATAS(q) + BYTES * slot, bytes, type != VIRTIO_BLK_T_OUT},
+				   {STATUSES(q) + slot, 1, true}};
+
+	put_header(b[0].gpa, type, sector);
+	*(uint8_t *)guest(&m, b[2].gpa, 1) = NO_STATUS;
+	offer_chain(&rings[q], b, 3);
+}
+
+static void kick(unsigned q)
+{
+	wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, q);
+}
+
+/* All that was offered to q has come back, each request with status OK. */
+static void wait_all(unsigned q, unsigned count)
+{
+	const uint64_t give_up = ax_clock_ns() + 20ULL * 1000000000;
+	const uint8_t *status = guest(&m, STATUSES(q), DEPTH);
+	uint32_t id, len;
+
+	while (used_shown(&rings[q]) != rings[q].avail_idx) {
+		if (ax_clock_ns() > give_up)
+			fail_msg("queue %u is stuck", q);
+		sched_yield();
+	}
+	while (take_used(&rings[q], &id, &len))
+		assert_true(len > 0);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(status[i], OK_);
+}
+
+static uint8_t pattern(unsigned round, unsigned q, unsigned slot)
+{
+	return (uint8_t)(round * 67 + q * 16 + slot + 1);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	machine_init(&m);
+	image_create(SECTORS * 512);
+	config = blk_config(false);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	down();
+	image_remove();
+	machine_finish(&m);
+	return 0;
+}
+
+static void test_offer(void **state)
+{
+	uint64_t queues = 0;
+
+	(void)state;
+	up(QUEUES, 2);
+	assert_true(offered(dev) & F_MQ);
+	reg_access(dev, 0x100 + offsetof(struct virtio_blk_config, num_queues), 2, false, &queues);
+	assert_int_equal(queues, QUEUES);
+	wr(dev, VIRTIO_MMIO_QUEUE_SEL, QUEUES - 1);
+	assert_int_equal(rd(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), QUEUE);
+	wr(dev, VIRTIO_MMIO_QUEUE_SEL, QUEUES);
+	assert_int_equal(rd(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	assert_ptr_not_equal(axvirtio_loop(device, 0), axvirtio_loop(device, 1));
+	struct ax_error err = {0};
+	struct axvirtio *none = NULL;
+	config.queues = AXVIRTIO_BLK_MAX_QUEUES + 1;
+	assert_int_equal(axvirtio_blk_create("d", &config, &none, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "queues"));
+	config.queues = QUEUES;
+}
+
+/* All queues write their own part at once, flush, and read the part of the next. */
+static void exchange(unsigned rounds)
+{
+	for (unsigned round = 0; round < rounds; round++) {
+		for (unsigned q = 0; q < QUEUES; q++) {
+			for (unsigned i = 0; i < DEPTH; i++) {
+				memset(guest(&m, DATAS(q) + BYTES * i, BYTES), pattern(round, q, i),
+				       BYTES);
+				put(q, i, VIRTIO_BLK_T_OUT, (q * DEPTH + i) * (BYTES / 512), BYTES);
+			}
+			kick(q);
+		}
+		for (unsigned q = 0; q < QUEUES; q++) {
+			wait_all(q, DEPTH);
+			put(q, 0, VIRTIO_BLK_T_FLUSH, 0, 0);
+			kick(q);
+		}
+		for (unsigned q = 0; q < QUEUES; q++)
+			wait_all(q, 1);
+		for (unsigned q = 0; q < QUEUES; q++) {
+			for (unsigned i = 0; i < DEPTH; i++)
+				put(q, i, VIRTIO_BLK_T_IN,
+				    ((q + 1) % QUEUES * DEPTH + i) * (BYTES / 512), BYTES);
+			kick(q);
+		}
+		for (unsigned q = 0; q < QUEUES; q++) {
+			wait_all(q, DEPTH);
+			for (unsigned i = 0; i < DEPTH; i++) {
+				const uint8_t *data = guest(&m, DATAS(q) + BYTES * i, BYTES);
+				const uint8_t want = pattern(round, (q + 1) % QUEUES, i);
+
+				assert_int_equal(data[0], want);
+				assert_int_equal(data[BYTES - 1], want);
+				assert_memory_equal(data, data + 1, BYTES - 1);
+			}
+		}
+	}
+	assert_int_equal(stats().errors, 0);
+}
+
+static void test_exchange(void **state)
+{
+	(void)state;
+	up(QUEUES, 2);
+	start_all(F_MQ | F_FLUSH);
+	exchange(40);
+	start_all(F_MQ); /* write-through */
+	exchange(4);
+}
+
+/* Resets with requests in flight on all queues; afterwards the memory is the driver's alone. */
+static void test_reset_storm(void **state)
+{
+	(void)state;
+	up(QUEUES, 2);
+	for (unsigned round = 0; round < 200; round++) {
+		start_all(F_MQ | F_FLUSH);
+		for (unsigned q = 0; q < QUEUES; q++) {
+			for (unsigned i = 0; i < DEPTH; i++)
+				put(q, i, i % 3 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+				    (q * DEPTH + i) * (BYTES / 512), BYTES);
+			put(q, DEPTH, VIRTIO_BLK_T_FLUSH, 0, 0);
+			kick(q);
+		}
+		if (round % 4)
+			usleep(round % 4 * 60);
+		if (round % 5 == 0) {
+			assert_int_equal(dev->ops->suspend(dev, NULL), 0);
+			assert_int_equal(dev->ops->resume(dev, NULL), 0);
+		}
+		if (round % 7 == 0) {
+			wr(dev, VIRTIO_MMIO_QUEUE_SEL, 1);
+			wr(dev, VIRTIO_MMIO_QUEUE_READY, 0);
+		}
+		wr(dev, VIRTIO_MMIO_STATUS, 0);
+		for (unsigned q = 0; q < QUEUES; q++) {
+			uint8_t *data = guest(&m, DATAS(q), BYTES * DEPTH);
+
+			memset(data, 0xa5, BYTES * DEPTH);
+			memset(rings[q].used, 0xa5, 4 + 8 * QUEUE);
+		}
+		if (round % 8 == 0)
+			usleep(200);
+		for (unsigned q = 0; q < QUEUES; q++) {
+			const uint8_t *data = guest(&m, DATAS(q), BYTES * DEPTH);
+
+			for (unsigned i = 0; i < BYTES * DEPTH; i += 512)
+				assert_int_equal(data[i], 0xa5);
+			assert_int_equal(((uint8_t *)rings[q].used)[2], 0xa5);
+		}
+	}
+}
+
+/* 200 requests per second for both queues together, a burst of ten: 40 take some 150 ms. */
+static void test_limit(void **state)
+{
+	uint64_t began, took;
+
+	(void)state;
+	config.limit.ops_per_s = 200;
+	config.limit.ops_burst = 10;
+	up(2, 2);
+	start_all(F_MQ | F_FLUSH);
+	began = ax_clock_ns();
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned q = 0; q < 2; q++) {
+			for (unsigned i = 0; i < 10; i++)
+				put(q, i, VIRTIO_BLK_T_IN, i * 8, BYTES);
+			kick(q);
+		}
+		wait_all(0, 10);
+		wait_all(1, 10);
+	}
+	took = ax_clock_ns() - began;
+	assert_true(took >= 120000000);
+	assert_true(took < 5000000000ULL);
+	/* And a reset need not wait for a throttled queue. */
+	for (unsigned i = 0; i < DEPTH; i++)
+		put(0, i, VIRTIO_BLK_T_IN, i * 8, BYTES);
+	kick(0);
+	wr(dev, VIRTIO_MMIO_STATUS, 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_offer),
+		T(test_exchange),
+		T(test_reset_storm),
+		T(test_limit),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
