@@ -44,6 +44,28 @@ static void print_choices(const struct axcfg_option *row)
 		printf("%s%s", i ? " | " : "", row->choices[i]);
 }
 
+/* What may stand in an item besides its first word, in lines of the help's width. */
+static void print_fields(const struct axcfg_option *row)
+{
+	const int left = 33, width = 100;
+	int column = width;
+
+	for (const struct axcfg_option *field = row->fields + 1; field->key; field++) {
+		char text[64];
+		int length = snprintf(text, sizeof(text), "%s%s%s%s", field->key,
+				      field->type == AXCFG_BOOL ? "" : "=",
+				      field->type == AXCFG_BOOL ? "" : field->metavar,
+				      field[1].key ? "," : "");
+
+		if (column + length > width) {
+			printf("\n%*s", left - 1, "");
+			column = left - 1;
+		}
+		printf(" %s", text);
+		column += length + 1;
+	}
+}
+
 void help_options(void)
 {
 	const struct axcfg_option *row;
@@ -67,6 +89,8 @@ void help_options(void)
 		print_default(row);
 		if (row->choices)
 			print_choices(row);
+		if (row->fields)
+			print_fields(row);
 		printf("\n");
 	}
 	printf("\nOther:\n"
