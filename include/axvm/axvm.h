@@ -114,6 +114,9 @@ int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *er
 int axvm_pause(struct axvm *vm, struct ax_error *err);
 int axvm_resume(struct axvm *vm, struct ax_error *err);
 
+/* The terminal of the first virtio console port has another size. Any thread. */
+void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows);
+
 /* ---- looking at it: any thread, no lock of the VM
  * -------------------------------------------------- */
 

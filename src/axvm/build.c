@@ -121,12 +121,14 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 /* A port of the virtio console; vm->ports[index] is then its backend. */
 int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err)
 {
-	static const struct axchr_config nowhere = {.in_fd = -1, .out_fd = -1};
-	const struct axchr_config *config = &nowhere;
+	const struct axcfg_console *console = &vm->config->consoles[index];
+	struct axchr_config config = {.in_fd = -1, .out_fd = -1};
 
-	if (index < vm->options.port_count)
-		config = &vm->options.ports[index];
-	return axchr_create(config, vm->io_loops[0], &vm->ports[index], err);
+	if (console->mode == AXCFG_CONSOLE_SOCKET)
+		config.socket_path = console->path;
+	else if (index < vm->options.port_count)
+		config = vm->options.ports[index];
+	return axchr_create(&config, vm->io_loops[0], &vm->ports[index], err);
 }
 
 static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)

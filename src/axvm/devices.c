@@ -284,3 +284,11 @@ int axvm_attach_devices(struct axvm *vm, struct ax_error *err)
 		rc = attach_rng(vm, err);
 	return rc;
 }
+
+void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows)
+{
+	struct axdev *dev = axbus_find(vm->bus, "console0");
+
+	if (dev)
+		axvirtio_console_resize(axvirtio_of(dev), columns, rows);
+}

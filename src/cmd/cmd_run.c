@@ -29,6 +29,13 @@ static void on_signal(void *ctx, int fd, uint32_t events)
 	(void)events;
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGWINCH) {
+		uint16_t columns, rows;
+
+		if (console_size(&columns, &rows))
+			axvm_resize_console(session->vm, columns, rows);
+		return;
+	}
 	ax_log(AX_LOG_INFO, "run", "%s: stopping", strsignal((int)info.ssi_signo));
 	session->stop_asked = true;
 	axvm_request_stop(session->vm, AXVM_STOP_CLEAN);
@@ -65,6 +72,7 @@ static int open_signals(struct session *session, struct ax_error *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (session->signal_fd < 0)
