@@ -100,7 +100,8 @@ static inline void reg_write(struct axdev *dev, uint64_t offset, uint32_t value)
 }
 
 /* A driver that does everything right as far as DRIVER_OK: one queue, rings in the first KiB. */
-static inline void bring_up(struct axdev *dev, uint64_t features, uint32_t size)
+static inline void bring_up_queue(struct axdev *dev, uint64_t features, uint32_t size,
+				  unsigned queue)
 {
 	reg_write(dev, VIRTIO_MMIO_STATUS, 0);
 	reg_write(dev, VIRTIO_MMIO_STATUS, 1);
@@ -110,13 +111,18 @@ static inline void bring_up(struct axdev *dev, uint64_t features, uint32_t size)
 	reg_write(dev, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
 	reg_write(dev, VIRTIO_MMIO_DRIVER_FEATURES, 1);
 	reg_write(dev, VIRTIO_MMIO_STATUS, 11);
-	reg_write(dev, VIRTIO_MMIO_QUEUE_SEL, 0);
+	reg_write(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_NUM, size);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, 0);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x200);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_USED_LOW, 0x400);
 	reg_write(dev, VIRTIO_MMIO_QUEUE_READY, 1);
 	reg_write(dev, VIRTIO_MMIO_STATUS, 15);
+}
+
+static inline void bring_up(struct axdev *dev, uint64_t features, uint32_t size)
+{
+	bring_up_queue(dev, features, size, 0);
 }
 
 #endif

@@ -58,7 +58,7 @@ struct core_counters {
 struct axvirtio_core {
 	struct axvirtio *device;
 	const char *name; /* the transport's, outlives the core */
-	const struct axas *memory;
+	struct axas *memory;
 	const struct core_transport *transport;
 	void *transport_ctx;
 
