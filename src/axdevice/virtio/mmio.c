@@ -74,14 +74,18 @@ static int resume_mmio(struct axdev *dev, struct ax_error *err)
 	return 0;
 }
 
+/* All queues share the register, so the value has to be looked at, and the instruction decoded for
+ * it. With one queue any write there means it, and KVM need not even decode (its fast MMIO bus). */
 static struct axdev_doorbell doorbell_of(const struct mmio *mmio, unsigned index)
 {
+	const bool shared = mmio->device->queue_count > 1;
+
 	return (struct axdev_doorbell){
 		.space = AXDEV_MMIO,
 		.addr = mmio->dev.resource[0].base + VIRTIO_MMIO_QUEUE_NOTIFY,
-		.width = 4,
-		.has_match = true,
-		.match = index,
+		.width = shared ? 4 : 0,
+		.has_match = shared,
+		.match = shared ? index : 0,
 		.event_fd = mmio->device->core->queue[index].kick_fd,
 	};
 }
