@@ -1,7 +1,7 @@
 /*
- * What the files of the event loop share. loop.c owns events and the run, loop_timer.c the timers,
- * loop_queue.c what waits for its turn (operations, deferred calls, posts). An engine waits for fds
- * and performs operations: loop_epoll.c, loop_uring.c.
+ * What the files of the event loop share. loop.c has the run, loop_event.c what is registered,
+ * loop_timer.c when timers are due, loop_queue.c what waits for its turn (operations, deferred
+ * calls, posts). An engine waits for fds and performs operations: loop_epoll.c, loop_uring.c.
  */
 #ifndef AX_LOOP_PRIVATE_H
 #define AX_LOOP_PRIVATE_H
@@ -100,9 +100,12 @@ extern const struct ax_loop_methods ax_loop_uring; /* where AX_HAVE_IO_URING */
 int32_t ax_loop_perform(struct ax_loop *loop, const struct ax_op *op);
 int ax_loop_uring_probe(struct ax_error *err);
 
+/* ---- loop_event.c ---- */
 /* Whether callbacks of events may be called: not after stop. */
 bool ax_loop_may_call(const struct ax_loop *loop);
 void ax_loop_dispatch(struct ax_event *event, uint32_t events);
+
+void ax_loop_free_dead(struct ax_loop *loop);
 
 /* ---- loop_timer.c ---- */
 /* How long a wait may last; AX_LOOP_FOREVER without timers. */

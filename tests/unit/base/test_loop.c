@@ -1,59 +1,16 @@
 /*
  * The event loop: fds, timers, posts from many threads, removal inside callbacks, and the end.
  */
-#include "../test.h"
-
-#include <axvm/base.h>
+#include "loop.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
-
-#define MS 1000000ULL
-
-/* All tests are run with each engine. */
-static enum ax_loop_engine engine = AX_LOOP_EPOLL;
-
-static struct ax_loop *new_loop(void)
-{
-	struct ax_loop *loop = NULL;
-	struct ax_error err = {0};
-
-	assert_int_equal(ax_loop_create(engine, &loop, &err), 0);
-	return loop;
-}
 
 static void stop_loop(void *arg)
 {
 	ax_loop_stop(arg);
-}
-
-/* What a callback needs to know; each test uses the fields it wants. */
-struct actor {
-	struct ax_loop *loop;
-	struct ax_event *event;
-	struct ax_event *victim;
-	unsigned int calls;
-	unsigned int stop_after;
-	int fd;
-	uint32_t events;
-	uint64_t at_ns;
-};
-
-static void count_call(void *ctx, int fd, uint32_t events)
-{
-	struct actor *actor = ctx;
-
-	actor->calls++;
-	actor->fd = fd;
-	actor->events = events;
-	actor->at_ns = ax_clock_ns();
-	if (actor->stop_after && actor->calls >= actor->stop_after)
-		ax_loop_stop(actor->loop);
 }
 
 static void fds_report_what_happened(void **state)
@@ -466,15 +423,5 @@ int main(void)
 		cmocka_unit_test(many_fds),
 		cmocka_unit_test(a_kick_does_not_end_the_run),
 	};
-	int failed = cmocka_run_group_tests_name("base-loop epoll", tests, NULL, NULL);
-	struct ax_loop *loop = NULL;
-	struct ax_error err = {0};
-
-	engine = AX_LOOP_IO_URING;
-	if (ax_loop_create(engine, &loop, &err) < 0) {
-		print_message("base-loop io_uring: skipped, %s\n", err.message);
-		return failed;
-	}
-	ax_loop_destroy(loop);
-	return failed + cmocka_run_group_tests_name("base-loop io_uring", tests, NULL, NULL);
+	return RUN_WITH_BOTH("base-loop", tests);
 }
