@@ -209,3 +209,13 @@ stage_libs() {
 		[ -e "$dir$to" ] || install -D -m 755 "$from" "$dir$to"
 	done
 }
+
+# build_axload FILE: the load of tests and benchmarks (axload/axload.c), static.
+build_axload() {
+	local cc=${CC:-gcc}
+	if foreign; then cc=$arch-linux-gnu-gcc; fi
+	need "$cc"
+	mkdir -p "${1%/*}"
+	"$cc" -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -pthread -o "$1" \
+		"$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"/axload/*.c
+}
