@@ -25,6 +25,7 @@ struct axdev_resource {
 	enum axdev_space space;
 	uint64_t base; /* port number, gpa, or register number */
 	uint64_t size; /* ports, bytes, or registers; not 0, base + size must not wrap */
+	bool wide;     /* accesses that begin here may end beyond: ports whose width says whose */
 };
 
 struct axdev_access {
@@ -89,7 +90,7 @@ int axbus_detach(struct axbus *bus, struct axdev *dev, struct ax_error *err);
  * Any vCPU thread, no lock. `addr` is absolute; access->offset and resource are filled here.
  * Always returns a complete answer in access->value (all ones of the width for a missing read).
  * 0, or 1 for a system register to be refused (AXDEV_FAULT, or missing), or -ENXIO by policy.
- * An access that straddles the end of a resource is missing.
+ * An access that straddles the end of a resource is missing, unless that is `wide`.
  */
 int axbus_access(struct axbus *bus, uint64_t addr, struct axdev_access *access);
 

@@ -35,6 +35,13 @@ struct axpci_host;
 /* The host behind a device of that class; NULL when it is none. */
 struct axpci_host *axpci_host_of(struct axdev *dev);
 
+struct axpci_host_stats {
+	uint64_t config_reads, config_writes; /* of one to four aligned bytes, wherever they go */
+	uint64_t bad_accesses;                /* others: all ones, or ignored */
+	uint64_t bar_moves;                   /* writes that would have moved a BAR: ignored */
+};
+void axpci_host_get_stats(struct axpci_host *host, struct axpci_host_stats *ret_stats);
+
 /* ---- functions ------------------------------------------------------------------------------- */
 
 struct axpci_function;
@@ -46,12 +53,15 @@ struct axpci_function_ops {
 			     uint32_t value);
 	/* Before such a read: bring config bytes up to date. May be NULL. */
 	void (*read_config)(struct axpci_function *function, uint32_t offset, unsigned width);
+	/* The command register is another than before. Host lock held. May be NULL. */
+	void (*command_changed)(struct axpci_function *function);
 };
 
-/* Embedded by a device. The device fills identity and ops and calls init; then capabilities and
- * MSI-X are added, then attach makes it visible. */
+/* Embedded by a device. The device fills name, identity and ops and calls init; then it adds
+ * capabilities and MSI-X. No vCPU runs yet. */
 struct axpci_function {
 	const struct axpci_function_ops *ops;
+	const char *name; /* the device's, for messages */
 	uint16_t vendor_id, device_id, subsystem_vendor_id, subsystem_id;
 	uint8_t revision;
 	uint32_t class_code; /* 24 bits: class, subclass, interface */
@@ -61,9 +71,9 @@ struct axpci_function {
 	uint8_t config[AXPCI_CONFIG_BYTES];
 	uint8_t writable[64]; /* mask of the header's bits that software may change */
 	uint32_t next_capability;
+	_Atomic uint16_t command; /* as in config, for those without the host's lock */
 	struct {
 		uint64_t gpa, size_bytes; /* size 0: none. 32-bit memory BAR */
-		bool sizing;              /* all ones were written: the next read gives the size */
 	} bar[6];
 	struct axpci_msix *msix;
 };
@@ -73,8 +83,8 @@ struct axpci_function {
  * -ENOSPC when slots or window are full. */
 int axpci_function_init(struct axpci_host *host, struct axpci_function *function,
 			uint64_t bar_bytes, struct ax_error *err) AX_MUST_CHECK;
-/* Adds a capability of `bytes` (id and next pointer included) and returns its offset. The writable
- * bytes are passed to ops->write_config. */
+/* Adds a capability of `bytes` and returns its offset. `body` is all of it; the first two bytes, id
+ * and next pointer, are filled in. What software writes is passed to ops->write_config. */
 uint32_t axpci_add_capability(struct axpci_function *function, uint8_t id, const void *body,
 			      uint32_t bytes);
 void axpci_function_finish(struct axpci_function *function); /* frees slot and MSI-X */
@@ -97,6 +107,7 @@ bool axpci_msix_access(struct axpci_function *function, struct axdev_access *acc
 /* Send a vector; numbers that do not exist and a disabled MSI-X are ignored. Any thread, no lock.
  */
 void axpci_msix_send(struct axpci_function *function, unsigned vector);
+bool axpci_msix_enabled(const struct axpci_function *function); /* any thread, no lock */
 unsigned axpci_msix_vectors(const struct axpci_function *function);
 
 #endif

@@ -31,7 +31,7 @@ static struct bus_stripe *this_stripe(struct axbus *bus)
 	return &bus->stripe[cpu < 0 ? 0 : (unsigned)cpu % BUS_STRIPES];
 }
 
-/* The entry that holds the whole access, or NULL. */
+/* The entry that holds the access (all of it, unless that is wide), or NULL. */
 static const struct bus_entry *lookup(const struct bus_table *table, uint64_t addr, uint64_t span)
 {
 	size_t low = 0, high = table ? table->count : 0;
@@ -45,7 +45,7 @@ static const struct bus_entry *lookup(const struct bus_table *table, uint64_t ad
 		else if (addr > entry->last)
 			low = middle + 1;
 		else
-			return entry->last - addr >= span - 1 ? entry : NULL;
+			return entry->last - addr >= span - 1 || entry->wide ? entry : NULL;
 	}
 	return NULL;
 }

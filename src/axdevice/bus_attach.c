@@ -72,7 +72,7 @@ static int table_with(const struct axbus *bus, size_t space, struct axdev *dev,
 
 	for (uint8_t i = 0; i < dev->resource_count; i++) {
 		const struct axdev_resource *res = &dev->resource[i];
-		struct bus_entry entry = {res->base, res->base + res->size - 1, dev, i};
+		struct bus_entry entry = {res->base, res->base + res->size - 1, dev, i, res->wide};
 		size_t at = 0;
 
 		if (res->space != space)

@@ -15,6 +15,7 @@ struct bus_entry {
 	uint64_t first, last;
 	struct axdev *dev;
 	uint8_t resource;
+	bool wide;
 };
 
 /* All resources of one space by address, never changed once published. */
