@@ -1,7 +1,7 @@
 /*
- * ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS and MADT, laid out in the BIOS area with the DSDT
- * of dsdt.c. Not hardware-reduced: PIC, IOAPIC and PIT are there, power-off is PM1's S5 and the
- * power button a fixed one, all at the ports named in x86.h.
+ * ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, MADT and MCFG, laid out in the BIOS area with the
+ * DSDT of dsdt.c. Not hardware-reduced: PIC, IOAPIC and PIT are there, power-off is PM1's S5 and
+ * the power button a fixed one, all at the ports named in x86.h.
  */
 #include "acpi.h"
 #include "le.h"
@@ -224,6 +224,20 @@ static uint64_t add_madt(struct builder *b, const struct x86_boot_info *info)
 	return gpa;
 }
 
+/* PCI Firmware 3.3, 4.1.2: one segment with one bus. */
+static uint64_t add_mcfg(struct builder *b, const struct axarch_plan *plan)
+{
+	enum { MCFG_SIZE = HEADER_SIZE + 8 + 16 };
+	uint64_t gpa = 0;
+	uint8_t *t = reserve(b, MCFG_SIZE, &gpa);
+
+	if (!t)
+		return 0;
+	x86_put64(t, HEADER_SIZE + 8, plan->pci.ecam_gpa); /* segment 0, buses 0 to 0 */
+	finish_table(t, "MCFG", 1, MCFG_SIZE);
+	return gpa;
+}
+
 static uint64_t add_xsdt(struct builder *b, const uint64_t *tables, size_t count)
 {
 	const size_t size = HEADER_SIZE + count * 8;
@@ -255,7 +269,8 @@ int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64
 {
 	AX_AUTO_FREE uint8_t *image = calloc(1, X86_ACPI_SIZE);
 	struct builder b = {.image = image};
-	uint64_t rsdp_gpa = 0, tables[2];
+	uint64_t rsdp_gpa = 0, tables[3];
+	size_t count = 0;
 	int rc;
 
 	if (!image)
@@ -263,9 +278,11 @@ int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64
 	uint8_t *rsdp = reserve(&b, RSDP_SIZE, &rsdp_gpa);
 	const uint64_t facs = add_facs(&b);
 	const uint64_t dsdt = add_dsdt(&b, info);
-	tables[0] = add_fadt(&b, facs, dsdt, info->machine->has_serial);
-	tables[1] = add_madt(&b, info);
-	const uint64_t xsdt = add_xsdt(&b, tables, AX_ARRAY_LEN(tables));
+	tables[count++] = add_fadt(&b, facs, dsdt, info->machine->has_serial);
+	tables[count++] = add_madt(&b, info);
+	if (info->machine->has_pci)
+		tables[count++] = add_mcfg(&b, info->plan);
+	const uint64_t xsdt = add_xsdt(&b, tables, count);
 	if (b.overflow || !rsdp)
 		return ax_error_set(err, AX_ERROR_MEMORY_SETUP, ENOSPC,
 				    "ACPI tables for %u vCPUs and %zu devices do not fit into the "

@@ -28,6 +28,8 @@ enum {
 	TAG_IO = 0x47,
 	TAG_END = 0x79,
 	TAG_MEMORY32_FIXED = 0x86,
+	TAG_DWORD_SPACE = 0x87,
+	TAG_WORD_SPACE = 0x88,
 	TAG_EXTENDED_IRQ = 0x89,
 };
 
@@ -187,6 +189,28 @@ void x86_aml_interrupt(struct x86_aml_resources *res, uint32_t gsi)
 	enum { CONSUMER = 1, EDGE = 2 }; /* active-high and exclusive are zeroes */
 	uint8_t d[9] = {TAG_EXTENDED_IRQ, 6, 0, CONSUMER | EDGE, 1 /* how many */};
 	x86_put32(d, 5, gsi);
+	add_resource(res, d, sizeof(d));
+}
+
+/* Address space descriptors (6.4.3.5): length, type, flags, flags of the type; then granularity,
+ * minimum, maximum, translation and length. Neither end moves; a flag of 0 is "producer". */
+enum { SPACE_MEMORY = 0, SPACE_BUS = 2, SPACE_FIXED = 0xc, SPACE_READ_WRITE = 1 };
+
+void x86_aml_bus_numbers(struct x86_aml_resources *res, uint8_t first, uint8_t last)
+{
+	uint8_t d[16] = {TAG_WORD_SPACE, 13, 0, SPACE_BUS, SPACE_FIXED};
+	x86_put16(d, 8, first);
+	x86_put16(d, 10, last);
+	x86_put16(d, 14, (uint16_t)(last - first + 1));
+	add_resource(res, d, sizeof(d));
+}
+
+void x86_aml_memory_window(struct x86_aml_resources *res, uint32_t base, uint32_t size)
+{
+	uint8_t d[26] = {TAG_DWORD_SPACE, 23, 0, SPACE_MEMORY, SPACE_FIXED, SPACE_READ_WRITE};
+	x86_put32(d, 10, base);
+	x86_put32(d, 14, base + size - 1);
+	x86_put32(d, 22, size);
 	add_resource(res, d, sizeof(d));
 }
 

@@ -37,6 +37,9 @@ struct x86_aml_resources {
 void x86_aml_memory32(struct x86_aml_resources *res, uint32_t base, uint32_t size);
 /* Extended interrupt: edge, active-high, exclusive. */
 void x86_aml_interrupt(struct x86_aml_resources *res, uint32_t gsi);
+/* What a host bridge hands on to its bus: bus numbers, and memory that is not cacheable. */
+void x86_aml_bus_numbers(struct x86_aml_resources *res, uint8_t first, uint8_t last);
+void x86_aml_memory_window(struct x86_aml_resources *res, uint32_t base, uint32_t size);
 void x86_aml_io(struct x86_aml_resources *res, uint16_t base, uint8_t size);
 void x86_aml_irq_no_flags(struct x86_aml_resources *res, uint8_t irq);
 void x86_aml_name_resources(struct x86_aml *aml, const char *name, struct x86_aml_resources *res);

@@ -1,9 +1,11 @@
 /*
  * The DSDT: what stands on this machine that no bus could find by itself - virtio-mmio windows, the
- * serial port, the panic port, processors - and how to switch it off. The bytes are aml.c's.
+ * PCI host, the serial port, the panic port, processors - and how to switch it off. The bytes are
+ * aml.c's.
  */
 #include "acpi.h"
 
+#include <axvm/pci.h>
 #include <stdio.h>
 
 static void add_s5(struct x86_aml *aml)
@@ -56,6 +58,33 @@ static void add_pvpanic(struct x86_aml *aml)
 	x86_aml_close(aml, device);
 }
 
+/* The root bus with what it may hand out, and ECAM, which is reserved for the motherboard: that is
+ * where systems look before they believe the MCFG table (PCI Firmware 3.3, 4.1.2). */
+static void add_pci(struct x86_aml *aml, const struct axarch_plan *plan)
+{
+	struct x86_aml_resources res = {.len = 0}, ecam = {.len = 0};
+	size_t device = x86_aml_open_device(aml, "PCI0");
+
+	x86_aml_name_eisaid(aml, "_HID", "PNP0A08");
+	x86_aml_name_eisaid(aml, "_CID", "PNP0A03");
+	x86_aml_name_integer(aml, "_SEG", 0);
+	x86_aml_name_integer(aml, "_BBN", 0);
+	x86_aml_name_integer(aml, "_UID", 0);
+	x86_aml_name_integer(aml, "_CCA", 1); /* DMA is coherent */
+	x86_aml_bus_numbers(&res, 0, 0);
+	x86_aml_memory_window(&res, (uint32_t)plan->pci.window_gpa,
+			      (uint32_t)plan->pci.window_bytes);
+	x86_aml_name_resources(aml, "_CRS", &res);
+	x86_aml_close(aml, device);
+
+	device = x86_aml_open_device(aml, "ECAM");
+	x86_aml_name_eisaid(aml, "_HID", "PNP0C02");
+	x86_aml_name_integer(aml, "_UID", 0);
+	x86_aml_memory32(&ecam, (uint32_t)plan->pci.ecam_gpa, (uint32_t)AXPCI_ECAM_BYTES);
+	x86_aml_name_resources(aml, "_CRS", &ecam);
+	x86_aml_close(aml, device);
+}
+
 static void add_virtio_mmio(struct x86_aml *aml, const struct axarch_device *device, unsigned index)
 {
 	struct x86_aml_resources res = {.len = 0};
@@ -82,6 +111,8 @@ void x86_dsdt_body(struct x86_aml *aml, const struct x86_boot_info *info)
 	if (machine->has_serial)
 		add_serial(aml);
 	add_pvpanic(aml);
+	if (machine->has_pci)
+		add_pci(aml, info->plan);
 	if (x86_announce(info) & AXARCH_ANNOUNCE_TABLES)
 		for (size_t i = 0; i < machine->device_count; i++)
 			if (machine->devices[i].kind == AXARCH_DEVICE_VIRTIO_MMIO)

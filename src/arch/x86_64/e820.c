@@ -55,8 +55,10 @@ size_t x86_e820(const struct axarch_plan *plan, struct x86_e820_entry entries[X8
 			add(&map, gpa, end, RESERVED);
 			break;
 		case AXAS_LAYOUT_EMULATED_DEVICE:
-			/* Interrupt controllers are where every PC has them and not listed. */
-			if (gpa >= X86_DEVICE_GPA && gpa <= X86_HYPERCALL_GPA)
+			/* Interrupt controllers are where every PC has them and not listed; nor is
+			 * the window of PCI, since what is reserved is not for BARs. ECAM has to be
+			 * (PCI Firmware 3.3, 4.1.2). */
+			if (gpa >= X86_DEVICE_GPA && gpa <= X86_PCI_ECAM_GPA)
 				add(&map, gpa, end, RESERVED);
 			break;
 		case AXAS_LAYOUT_BOOT_DESCRIPTION:

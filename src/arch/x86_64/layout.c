@@ -6,6 +6,8 @@
 #include "x86.h"
 #include "load.h"
 
+#include <axvm/pci.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -69,6 +71,19 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 		if (rc == 0)
 			rc = axarch_plan_add(&plan, "virtio-mmio", AXAS_LAYOUT_EMULATED_DEVICE,
 					     plan.device_gpa, devices_end - plan.device_gpa, err);
+	}
+	/* Without interrupt controllers there is nobody to take MSIs either. */
+	if (config->irq_mode != AXARCH_IRQ_NONE) {
+		plan.pci.ecam_gpa = X86_PCI_ECAM_GPA;
+		plan.pci.window_gpa = X86_PCI_WINDOW_GPA;
+		plan.pci.window_bytes = X86_PCI_WINDOW_SIZE;
+		plan.pci.ports = true;
+		if (rc == 0)
+			rc = axarch_plan_add(&plan, "pci-ecam", AXAS_LAYOUT_EMULATED_DEVICE,
+					     X86_PCI_ECAM_GPA, AXPCI_ECAM_BYTES, err);
+		if (rc == 0)
+			rc = axarch_plan_add(&plan, "pci-window", AXAS_LAYOUT_EMULATED_DEVICE,
+					     X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_SIZE, err);
 	}
 	/* One window up to the hypercall block: what is free in it is not for the guest's use. */
 	if (rc == 0)

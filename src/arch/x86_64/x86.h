@@ -29,6 +29,9 @@
 #define X86_HOLE_GPA         0xc0000000ULL /* RAM stops here and goes on at 4 GiB */
 #define X86_DEVICE_GPA       0xd0000000ULL /* virtio-mmio windows, 4 KiB each */
 #define X86_HYPERCALL_GPA    0xd0100000ULL /* hypercall doorbell */
+#define X86_PCI_ECAM_GPA     0xd0200000ULL /* configuration space of PCI bus 0, 1 MiB */
+#define X86_PCI_WINDOW_GPA   0xd1000000ULL /* BARs; the host bridge hands it to the bus */
+#define X86_PCI_WINDOW_SIZE  0x1000000ULL
 #define X86_IOAPIC_GPA       0xfec00000ULL
 #define X86_LAPIC_GPA        0xfee00000ULL
 #define X86_IDENTITY_MAP_GPA 0xfeffc000ULL /* KVM's EPT identity page (Intel) */

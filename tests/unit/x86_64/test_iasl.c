@@ -86,6 +86,11 @@ static void judge_machine(struct machine *m)
 	save(m, peek32(m, facp + 36), 64, "facs");
 	save(m, peek64(m, facp + 140), peek32(m, peek64(m, facp + 140) + 4), "dsdt");
 	/* The RSDP is no table to iasl; test_tables.c checks it. */
+	if (m->rig.devices.has_pci) {
+		const uint64_t mcfg = peek64(m, xsdt + 52);
+		save(m, mcfg, peek32(m, mcfg + 4), "mcfg");
+		judge("mcfg");
+	}
 	judge("xsdt");
 	judge("facp");
 	judge("apic");
@@ -99,7 +104,11 @@ static void accepted_by_iasl(void **state)
 		uint32_t vcpus;
 		bool serial;
 		size_t devices;
-	} rows[] = {{1, true, 2}, {4, false, 0}, {20, true, 17}, {300, true, 1}};
+		bool pci;
+	} rows[] = {{1, true, 2, false},
+		    {4, false, 0, true},
+		    {20, true, 17, false},
+		    {300, true, 1, true}};
 	(void)state;
 
 	if (run_iasl("-v", NULL, output, sizeof(output)) == 127) {
@@ -111,6 +120,7 @@ static void accepted_by_iasl(void **state)
 		machine_init(&m, 64 * AX_MIB, rows[i].vcpus);
 		m.rig.devices.has_serial = rows[i].serial;
 		m.rig.devices.device_count = rows[i].devices;
+		m.rig.devices.has_pci = rows[i].pci;
 		judge_machine(&m);
 		rig_finish(&m.rig);
 	}

@@ -185,8 +185,8 @@ static void e820_is_a_pc(void **state)
 {
 	static const struct x86_e820_entry expected[] = {
 		{0, 0x9fc00, 1},           {0x9fc00, 0x400, 2},       {0xe0000, 0x20000, 2},
-		{0x100000, 0xbff00000, 1}, {0xd0000000, 0x101000, 2}, {0xfeffc000, 0x4000, 2},
-		{FOUR_GIB, 5 * AX_GIB, 1},
+		{0x100000, 0xbff00000, 1}, {0xd0000000, 0x101000, 2}, {0xd0200000, 0x100000, 2},
+		{0xfeffc000, 0x4000, 2},   {FOUR_GIB, 5 * AX_GIB, 1},
 	};
 	struct axarch_vm_config config = config_of(8 * AX_GIB, 1);
 	struct x86_e820_entry map[X86_E820_MAX];
@@ -220,6 +220,7 @@ static void e820_tells_further_regions(void **state)
 		{0x100000, 0xbff00000, 1},
 		{0xc8000000, 0x8000000, 1},
 		{0xd0000000, 0x101000, 2},
+		{0xd0200000, 0x100000, 2},
 		{0xe0000000, 0x200000, 2},
 		{0xfeffc000, 0x4000, 2},
 		{FOUR_GIB, 2 * AX_GIB, 1},
@@ -256,6 +257,7 @@ static void device_window_is_whole(void **state)
 		struct axarch_plan plan;
 		config.irq_mode = (enum axarch_irq_mode)mode;
 		assert_int_equal(x86_plan(&config, &plan, NULL), 0);
+		assert_int_equal(plan.pci.ecam_gpa != 0, mode == AXARCH_IRQ_EMULATED);
 		for (range.gpa = X86_DEVICE_GPA; range.gpa <= X86_HYPERCALL_GPA;
 		     range.gpa += 0x1000)
 			assert_int_equal(axas_layout_add(&plan.layout, &range, NULL), -EEXIST);

@@ -228,6 +228,43 @@ static void dsdt_devices(void **state)
 	rig_finish(&m.rig);
 }
 
+/* MCFG (PCI Firmware 3.3, 4.1.2), its ECAM as a motherboard resource, and what the host bridge
+ * hands on: bus 0 and the window. */
+static void pci_host(void **state)
+{
+	static const uint8_t buses[16] = {0x88, 13, 0, 2, 0xc, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+	uint8_t window[26] = {0x87, 23, 0, 0, 0xc, 1}, ecam[12] = {0x86, 9, 0, 1};
+	bool found_window = false, found_buses = false, found_ecam = false;
+	struct machine m;
+	uint32_t size;
+	(void)state;
+
+	machine_init(&m, 64 * AX_MIB, 1);
+	const uint64_t without = write_acpi(&m);
+	const uint8_t *dsdt = at(x86_get64(table(without, "FACP", &size), 140));
+	assert_int_equal(count_in_dsdt(dsdt, "PCI0"), 0);
+	m.rig.devices.has_pci = true;
+	const uint64_t rsdp = write_acpi(&m);
+	const uint8_t *mcfg = table(rsdp, "MCFG", &size);
+	assert_int_equal(size, 60);
+	assert_int_equal(x86_get64(mcfg, 44), 0xd0200000);
+	assert_int_equal(x86_get64(mcfg, 52), 0); /* segment, first and last bus */
+	dsdt = at(x86_get64(table(rsdp, "FACP", &size), 140));
+	assert_int_equal(count_in_dsdt(dsdt, "PCI0"), 1);
+	x86_put32(window, 10, 0xd1000000);
+	x86_put32(window, 14, 0xd1ffffff);
+	x86_put32(window, 22, 0x1000000);
+	x86_put32(ecam, 4, 0xd0200000);
+	x86_put32(ecam, 8, 0x100000);
+	for (uint32_t b = 36; b < x86_get32(dsdt, 4); b++) {
+		found_buses |= memcmp(dsdt + b, buses, sizeof(buses)) == 0;
+		found_window |= memcmp(dsdt + b, window, sizeof(window)) == 0;
+		found_ecam |= memcmp(dsdt + b, ecam, sizeof(ecam)) == 0;
+	}
+	assert_true(found_buses && found_window && found_ecam);
+	rig_finish(&m.rig);
+}
+
 static void acpi_that_does_not_fit(void **state)
 {
 	static struct axarch_device many[4096];
@@ -333,13 +370,10 @@ static void mp_table_bsp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(root_pointers),
-		cmocka_unit_test(fadt),
-		cmocka_unit_test(madt),
-		cmocka_unit_test(dsdt_devices),
-		cmocka_unit_test(acpi_that_does_not_fit),
-		cmocka_unit_test(mp_table),
-		cmocka_unit_test(mp_table_bsp),
+		cmocka_unit_test(root_pointers), cmocka_unit_test(fadt),
+		cmocka_unit_test(madt),          cmocka_unit_test(dsdt_devices),
+		cmocka_unit_test(pci_host),      cmocka_unit_test(acpi_that_does_not_fit),
+		cmocka_unit_test(mp_table),      cmocka_unit_test(mp_table_bsp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
