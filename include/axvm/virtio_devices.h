@@ -102,6 +102,16 @@ extern const struct axdev_class axvirtio_net_class;
 int axvirtio_net_create(const char *name, const struct axvirtio_net_config *config,
 			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
 
+struct axvirtio_net_stats {
+	uint64_t rx_frames, tx_frames;
+	uint64_t rx_dropped; /* no room in the driver's buffers, or not what it negotiated */
+	uint64_t tx_dropped; /* malformed, or not taken by the host */
+	uint32_t active_pairs;
+	bool link_up;
+};
+void axvirtio_net_get_stats(const struct axvirtio *device,
+			    struct axvirtio_net_stats *ret_stats); /* any thread */
+
 /* An Ethernet switch between guests, in one process: learns addresses, floods what it does not
  * know, never blocks a sender and keeps nothing for a port that does not take its frames. */
 struct axnet_switch;

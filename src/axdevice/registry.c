@@ -13,7 +13,7 @@ static const struct axdev_class *const classes[] = {
 	&axdev_uart16550_class, &axdev_pl011_class,      &axdev_pl031_class,
 	&axdev_power_class,     &axdev_hypercall_class,  &axpci_host_class,
 	&axvirtio_blk_class,    &axvirtio_console_class, &axvirtio_rng_class,
-	&axvirtio_vsock_class,  &axvirtio_balloon_class,
+	&axvirtio_vsock_class,  &axvirtio_balloon_class, &axvirtio_net_class,
 };
 
 const struct axdev_class *axdev_class_at(size_t index)

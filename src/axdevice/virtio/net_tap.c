@@ -1,0 +1,247 @@
+/*
+ * virtio-net on a tap interface: opening its queues, telling the host what the driver can take
+ * (TUNSETOFFLOAD) and which queues it uses. Addresses, bridges and routes are the user's.
+ */
+#include "net.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- while it runs --------------------------------------------------------------------------- */
+
+static void negotiated(struct net *net, uint64_t features)
+{
+	static const struct {
+		uint64_t feature;
+		unsigned flag;
+	} map[] = {
+		{NET_BIT(GUEST_CSUM), TUN_F_CSUM},
+		{NET_BIT(GUEST_TSO4), TUN_F_TSO4},
+		{NET_BIT(GUEST_TSO6), TUN_F_TSO6},
+		{NET_BIT(GUEST_ECN), TUN_F_TSO_ECN},
+	};
+	unsigned long flags = 0;
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(map); i++)
+		flags |= features & map[i].feature ? map[i].flag : 0;
+	if (ioctl(net->pair[0].fd, TUNSETOFFLOAD, flags) < 0)
+		ax_log_limited(&net->log_limit, AX_LOG_WARN, LAYER,
+			       "%s: cannot set offloads of %s: %s", net->name, net->tap,
+			       strerror(errno));
+}
+
+static int switch_queue(int fd, bool on)
+{
+	struct ifreq ifr = {.ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+	/* -EINVAL: it is so already. */
+	return ioctl(fd, TUNSETQUEUE, &ifr) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+/* The host spreads its frames over queues that are switched on. */
+static int set_pairs(struct net *net, uint32_t count)
+{
+	int r = 0;
+
+	for (uint32_t i = 1; !r && i < net->pair_count; i++)
+		r = switch_queue(net->pair[i].fd, i < count);
+	return r;
+}
+
+const struct net_backend axvirtio_net_tap = {
+	.framed = true,
+	.features = NET_OFFLOADS_TX | NET_OFFLOADS_RX,
+	.negotiated = negotiated,
+	.set_pairs = set_pairs,
+	.receive = axvirtio_net_rx_receive,
+	.transmit = axvirtio_net_tx_transmit,
+};
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int open_tun(const struct net *net, int *ret_fd, struct ax_error *err)
+{
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	const int code = errno;
+
+	if (fd >= 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	ax_error_set(err, AX_ERROR_DEVICE, code, "%s: cannot open /dev/net/tun: %s", net->name,
+		     strerror(code));
+	if (code == EACCES || code == EPERM)
+		return ax_error_hint(err, "/dev/net/tun must be readable and writable for you");
+	return ax_error_hint(err, "load the kernel's tun module: modprobe tun");
+}
+
+static int explain(const struct net *net, int code, struct ax_error *err)
+{
+	const char *queues = net->pair_count > 1 ? " multi_queue" : "";
+
+	switch (code) {
+	case EPERM:
+	case EACCES:
+		ax_error_set(err, AX_ERROR_DEVICE, code, "%s: you may not use tap interface %s",
+			     net->name, net->tap);
+		return ax_error_hint(err,
+				     "as root: ip tuntap add dev %s mode tap%s user NAME; ip link "
+				     "set dev %s up; then give it an address or a bridge",
+				     net->tap, queues, net->tap);
+	case EBUSY:
+		ax_error_set(err, AX_ERROR_DEVICE, code,
+			     "%s: tap interface %s is in use by another process", net->name,
+			     net->tap);
+		return ax_error_hint(err, "stop its user, or take another name");
+	case E2BIG:
+		ax_error_set(err, AX_ERROR_DEVICE, code,
+			     "%s: tap interface %s has no %u queues to spare", net->name, net->tap,
+			     net->pair_count);
+		return ax_error_hint(err, "stop its other user, or ask for fewer queue pairs");
+	case EINVAL:
+		ax_error_set(err, AX_ERROR_DEVICE, code,
+			     "%s: interface %s is no tap, or not one with%s several queues",
+			     net->name, net->tap, net->pair_count > 1 ? "" : "out");
+		return ax_error_hint(err,
+				     "ip -d link show %s tells; a tap for %u queue pair%s is made "
+				     "by: ip tuntap add dev NAME mode tap%s",
+				     net->tap, net->pair_count, net->pair_count > 1 ? "s" : "",
+				     queues);
+	default:
+		return ax_error_set(err, AX_ERROR_DEVICE, code,
+				    "%s: cannot use tap interface %s: %s", net->name, net->tap,
+				    strerror(code));
+	}
+}
+
+/* Frames behind headers of 12 bytes, little-endian as the driver writes them. */
+static int set_header(const struct net *net, int fd, struct ax_error *err)
+{
+	int size = (int)NET_HEADER, little = 1;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &little) < 0)
+		return ax_error_set(err, AX_ERROR_DEVICE, errno,
+				    "%s: tap interface %s has no headers of virtio: %s", net->name,
+				    net->tap, strerror(errno));
+	return 0;
+}
+
+static int open_named(struct net *net, struct ax_error *err)
+{
+	for (uint32_t i = 0; i < net->pair_count; i++) {
+		struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+		int r = open_tun(net, &net->pair[i].fd, err);
+
+		if (r < 0)
+			return r;
+		if (net->pair_count > 1)
+			ifr.ifr_flags |= IFF_MULTI_QUEUE;
+		memcpy(ifr.ifr_name, net->tap, sizeof(ifr.ifr_name));
+		if (ioctl(net->pair[i].fd, TUNSETIFF, &ifr) < 0)
+			return explain(net, errno, err);
+	}
+	return 0;
+}
+
+static int take_fd(struct net *net, int fd, struct ax_error *err)
+{
+	const int wanted = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	struct ifreq ifr = {0};
+	int *own = &net->pair[0].fd;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return ax_error_set(err, AX_ERROR_DEVICE, errno,
+				    "%s: descriptor %d is no tap interface: %s", net->name, fd,
+				    strerror(errno));
+	if ((ifr.ifr_flags & wanted) != wanted) {
+		ax_error_set(err, AX_ERROR_DEVICE, EINVAL,
+			     "%s: %.15s was not opened as a tap with headers", net->name,
+			     ifr.ifr_name);
+		return ax_error_hint(err, "open it with IFF_TAP | IFF_NO_PI | IFF_VNET_HDR");
+	}
+	memcpy(net->tap, ifr.ifr_name, sizeof(net->tap) - 1);
+	*own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	/* Also of the caller's descriptor: both are one open file. */
+	if (*own < 0 || fcntl(*own, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return ax_error_set(err, AX_ERROR_DEVICE, errno, "%s: cannot use descriptor %d: %s",
+				    net->name, fd, strerror(errno));
+	return 0;
+}
+
+/* ---- the interface --------------------------------------------------------------------------- */
+
+static int check_mtu(const struct net *net, int sock, uint16_t mtu, struct ax_error *err)
+{
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, net->tap, sizeof(ifr.ifr_name));
+	if (!mtu || ioctl(sock, SIOCGIFMTU, &ifr) < 0 || ifr.ifr_mtu == mtu)
+		return 0;
+	const int has = ifr.ifr_mtu;
+
+	ifr.ifr_mtu = mtu;
+	if (ioctl(sock, SIOCSIFMTU, &ifr) == 0 || has > mtu)
+		return 0;
+	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+		     "%s: tap interface %s has an MTU of %d, less than the %u the guest is told",
+		     net->name, net->tap, has, mtu);
+	return ax_error_hint(err, "as root: ip link set dev %s mtu %u", net->tap, mtu);
+}
+
+/* Up if we may; a user who may not has been given one that is up. */
+static void bring_up(const struct net *net, int sock)
+{
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, net->tap, sizeof(ifr.ifr_name));
+	if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0 || ifr.ifr_flags & IFF_UP)
+		return;
+	ifr.ifr_flags |= IFF_UP;
+	if (ioctl(sock, SIOCSIFFLAGS, &ifr) < 0)
+		ax_log(AX_LOG_WARN, LAYER,
+		       "%s: tap interface %s is down (%s); as root: ip link set dev %s up",
+		       net->name, net->tap, strerror(errno), net->tap);
+}
+
+int axvirtio_net_tap_open(struct net *net, const struct axvirtio_net_config *config,
+			  struct ax_error *err)
+{
+	int sock, r;
+
+	if (config->fd >= 0) {
+		r = take_fd(net, config->fd, err);
+	} else {
+		const char *tap = config->tap ? config->tap : "";
+
+		/* The kernel would cut it, and make a name of a pattern. */
+		if (!*tap || strlen(tap) >= sizeof(net->tap) || strchr(tap, '%') ||
+		    strchr(tap, '/'))
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					    "%s: \"%s\" is no interface name: it has 1 to %zu "
+					    "characters and neither %% nor /",
+					    net->name, tap, sizeof(net->tap) - 1);
+		memcpy(net->tap, tap, strlen(tap));
+		r = open_named(net, err);
+	}
+	if (!r)
+		r = set_header(net, net->pair[0].fd, err);
+	if (r < 0)
+		return r;
+	negotiated(net, 0);
+	/* Until a driver asks for more it has one pair (5.1.6.5.5). */
+	r = set_pairs(net, 1);
+	if (r < 0)
+		return explain(net, -r, err);
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return 0; /* a host without IPv4: the interface stays as it is */
+	r = check_mtu(net, sock, config->mtu, err);
+	if (!r)
+		bring_up(net, sock);
+	close(sock);
+	return r;
+}
