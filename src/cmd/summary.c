@@ -3,6 +3,8 @@
  */
 #include "cmd.h"
 
+#include <axvm/virtio_devices.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +40,33 @@ static uint32_t count_online(const struct axvm *vm)
 	return count;
 }
 
+/* A line per virtio device: what its driver asked for, and what that took. */
+static void print_devices(const struct axvm *vm)
+{
+	struct axbus *bus = axvm_bus((struct axvm *)(uintptr_t)vm);
+	struct axdev *devs[64];
+	const size_t count = axbus_devices(bus, devs, AX_ARRAY_LEN(devs));
+	bool any = false;
+
+	for (size_t i = 0; i < count && i < AX_ARRAY_LEN(devs); i++) {
+		struct axvirtio_stats stats;
+
+		if (axvirtio_get_stats(devs[i], &stats) || !stats.requests)
+			continue;
+		if (!any)
+			fprintf(stderr, "  %-12s %10s %8s %10s %10s %8s %8s %6s %8s\n",
+				"devices:", "requests", "errors", "kicks", "batches", "irqs",
+				"spared", "depth", "MiB");
+		any = true;
+		fprintf(stderr, "    %-10s %10llu %8llu %10llu %10llu %8llu %8llu %6llu %8.1f\n",
+			devs[i]->name, (unsigned long long)stats.requests,
+			(unsigned long long)stats.errors, (unsigned long long)stats.kicks,
+			(unsigned long long)stats.batches, (unsigned long long)stats.interrupts,
+			(unsigned long long)stats.interrupts_suppressed,
+			(unsigned long long)stats.depth_max, (double)stats.bytes / AX_MIB);
+	}
+}
+
 void summary_print(const struct axvm *vm)
 {
 	const uint32_t vcpus = axvm_vcpu_count(vm), online = count_online(vm);
@@ -62,6 +91,7 @@ void summary_print(const struct axvm *vm)
 		"to userspace");
 	fprintf(stderr, "  %-20s %13.1f%%  %s\n", "guest_share", metrics.guest_share * 100,
 		"of the vCPU threads' time was spent in KVM_RUN");
+	print_devices(vm);
 	fprintf(stderr, "  exits by cause:\n");
 	print_exits(vm);
 }
