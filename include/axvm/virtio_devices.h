@@ -139,13 +139,14 @@ void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 
 /*
  * One port without a name is a plain console; more, or a name, are offered by MULTIPORT. All bytes
- * wait where they are: output that a port's backend does not take stays in the guest's buffer, input
- * that the guest has no buffer for stays with the backend.
+ * wait where they are: output that a port's backend does not take stays in the guest's buffer,
+ * input that the guest has no buffer for stays with the backend.
  */
 struct axvirtio_console_port {
 	const char *name;  /* 1 to 64 printable ASCII characters; the guest finds it in
 			    * /dev/virtio-ports; NULL: none */
-	struct axchr *chr; /* not owned, outlives the device; made with the device's loop */
+	struct axchr *chr; /* not owned, outlives the device; all of one loop, where the device is
+			    * then: class create sees to it, else services->io_loop */
 	bool is_console;   /* a terminal (hvcN) as opposed to a plain byte channel */
 };
 

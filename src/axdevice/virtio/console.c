@@ -268,10 +268,16 @@ static int create_class(const char *name, const void *config, const struct axdev
 			struct axdev **ret_dev, struct ax_error *err)
 {
 	const struct axvirtio_console_config *console = config;
+	struct axdev_services ours = *services;
 	struct axvirtio *device = NULL;
 	int r = axvirtio_console_create(name, console, &device, err);
 
-	return r < 0 ? r : axvirtio_attach(name, &console->place, device, services, ret_dev, err);
+	if (r < 0)
+		return r;
+	/* Not spread over the loops: where its backends are. */
+	ours.io_loop = axchr_loop(console->ports[0].chr);
+	ours.io_loop_count = 0;
+	return axvirtio_attach(name, &console->place, device, &ours, ret_dev, err);
 }
 
 const struct axdev_class axvirtio_console_class = {

@@ -487,6 +487,39 @@ static void test_bad_ports(void **state)
 	machine_finish(&m);
 }
 
+/* Of several I/O threads the device is on its backends', wherever its turn would put it. */
+static void test_loops(void **state)
+{
+	struct axvirtio_console_port port[2] = {{0}};
+	const struct axvirtio_console_config config = {
+		.place = {WINDOW_GPA, GSI, NULL}, .ports = port, .port_count = 2};
+	struct ax_loop *other, *loops[2];
+
+	(void)state;
+	machine_init(&m);
+	assert_int_equal(ax_loop_create(AX_LOOP_EPOLL, &other, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		backend_up(i, NULL);
+		port[i].chr = chr[i];
+		loops[i] = i ? other : loop;
+	}
+	m.services.io_loop = loops[0];
+	m.services.io_loops = loops;
+	m.services.io_loop_count = 2;
+	for (m.services.io_first = 0; m.services.io_first < 2; m.services.io_first++) {
+		if (axdev_create("virtio-console", "console0", &config, sizeof(config), &m.services,
+				 &dev, &err) < 0)
+			fail_msg("%s", err.message);
+		device = axvirtio_of(dev);
+		for (unsigned i = 0; i < device->queue_count; i++)
+			assert_ptr_equal(axvirtio_loop(device, i), loop);
+		dev->ops->destroy(dev);
+	}
+	dev = NULL;
+	machine_finish(&m);
+	ax_loop_destroy(other);
+}
+
 static void test_long_name(void **state)
 {
 	char name[65];
@@ -558,6 +591,7 @@ int main(void)
 		TEST(test_reset),
 		TEST(test_clients),
 		TEST(test_bad_ports),
+		TEST(test_loops),
 		TEST(test_long_name),
 		TEST(test_all_ports),
 	};
