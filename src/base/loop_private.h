@@ -85,7 +85,8 @@ struct ax_loop {
 	struct ax_counter wakeups, syscalls, ops_done;
 	struct ax_op *ops, **ops_tail; /* begun and not yet handed to the kernel, in order */
 	struct ax_deferred *deferred, **deferred_tail;
-	int kept[AX_LOOP_KEPT]; /* fds; -1 is free */
+	int kept[AX_LOOP_KEPT];   /* fds; -1 is free */
+	bool quick[AX_LOOP_KEPT]; /* a regular file, buffered: loop_quick.c */
 
 	pthread_mutex_t post_lock;
 	struct ax_loop_post *posts;      /* under post_lock */
@@ -115,6 +116,7 @@ void ax_loop_unlink_timer(struct ax_event *timer);
 
 /* ---- loop_queue.c ---- */
 void ax_loop_begin(struct ax_loop *loop, struct ax_op *op);
+bool ax_loop_writes_quickly(int fd); /* loop_quick.c, where AX_HAVE_IO_URING */
 void ax_loop_wake(struct ax_loop *loop);
 bool ax_loop_run_deferred(struct ax_loop *loop);
 void ax_loop_run_posts(struct ax_loop *loop, bool close_after);

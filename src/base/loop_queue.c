@@ -71,8 +71,12 @@ void ax_loop_keep_fd(struct ax_loop *loop, int fd)
 		if (loop->kept[i] < 0)
 			slot = i;
 	}
-	if (slot < AX_LOOP_KEPT) /* it is but a matter of speed */
-		loop->kept[slot] = fd;
+	if (slot == AX_LOOP_KEPT)
+		return; /* it is but a matter of speed */
+	loop->kept[slot] = fd;
+#ifdef AX_HAVE_IO_URING
+	loop->quick[slot] = ax_loop_writes_quickly(fd);
+#endif
 }
 
 void ax_loop_forget_fd(struct ax_loop *loop, int fd)

@@ -13,6 +13,8 @@ struct ax_ring {
 	struct ax_event *dirty;   /* to look at before the next wait */
 	unsigned unanswered;      /* requests without a completion so far */
 	unsigned ops;             /* of these, operations */
+	uint64_t rest_until_ns;   /* loop_quick.c: no writes at once before this */
+	bool was_slow;            /* the last one */
 	bool broken;              /* it could not be entered */
 	bool has_files;           /* the table of fixed files is there */
 	bool no_files;            /* and cannot be */
@@ -24,6 +26,9 @@ void ax_ring_unwatch(struct ax_event *event);
 void ax_ring_cancel(struct ax_event *event);
 void ax_ring_submit_ops(struct ax_loop *loop);
 void ax_ring_submit_events(struct ax_loop *loop);
+/* Those at the queue's head that are better done here; true when there were. There may be more of
+ * them for the next round. */
+bool ax_ring_run_quick(struct ax_loop *loop, bool *ret_more);
 void ax_ring_complete(struct ax_loop *loop, const struct io_uring_cqe *cqe);
 void ax_ring_forget(struct ax_loop *loop, unsigned slot);
 

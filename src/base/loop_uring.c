@@ -128,6 +128,8 @@ static int enter(struct ax_loop *loop, uint64_t timeout_ns)
 	ax_counter_add(&loop->syscalls, 1);
 	if (timeout_ns == AX_LOOP_FOREVER)
 		rc = io_uring_submit_and_wait(uring, 1);
+	else if (timeout_ns == 0) /* a timeout of nothing would sleep until its timer fires */
+		rc = io_uring_submit_and_get_events(uring);
 	else
 		rc = io_uring_submit_and_wait_timeout(uring, &cqe, 1, &timeout, NULL);
 	ax_counter_add(&loop->wakeups, 1);
@@ -157,7 +159,13 @@ static bool reap(struct ax_loop *loop)
 
 static int uring_round(struct ax_loop *loop, uint64_t timeout_ns, bool *ret_any)
 {
-	ax_ring_submit_ops(loop);
+	bool more;
+
+	/* Their callbacks may have set timers, or asked for what comes before the next wait. */
+	if (ax_ring_run_quick(loop, &more) && timeout_ns)
+		timeout_ns = more || loop->deferred ? 0 : ax_loop_timeout_ns(loop);
+	if (!more)
+		ax_ring_submit_ops(loop);
 	ax_ring_submit_events(loop);
 	int rc = enter(loop, timeout_ns);
 	if (rc < 0)
