@@ -171,9 +171,10 @@ pack_cpio() {
 # is_elf FILE
 is_elf() { [ "$(head -c4 "$1" | tr -d '\0')" = $'\x7fELF' ]; }
 
-# libs_of FILE: the paths of the shared libraries of a program of this machine.
+# libs_of FILE: the paths of the shared libraries of a program of this machine. A static one has none,
+# which ldd calls a failure.
 libs_of() {
-	ldd "$1" 2>/dev/null | awk '/=> not found/ { print "missing " $1; next }
+	{ ldd "$1" 2>/dev/null || true; } | awk '/=> not found/ { print "missing " $1; next }
 		/=> \// { print $3; next } $1 ~ /^\// { print $1 }'
 }
 
