@@ -235,10 +235,15 @@ static inline uint32_t vsock_credit(const struct vsock_conn *conn)
 	return in_flight < conn->peer_buf_alloc ? conn->peer_buf_alloc - in_flight : 0;
 }
 
-/* ---- vsock_host.c ---------------------------------------------------------------------------- */
+/* ---- vsock_file.c ---------------------------------------------------------------------------- */
 
+int axvirtio_vsock_new_socket(void);
+int axvirtio_vsock_connect_to(int fd, const struct sockaddr_un *address);
 int axvirtio_vsock_listen(struct vsock *vsock, const char *path, struct ax_error *err);
 void axvirtio_vsock_unlisten(struct vsock *vsock);
+
+/* ---- vsock_host.c ---------------------------------------------------------------------------- */
+
 void axvirtio_vsock_accept(void *ctx, int fd, uint32_t events);
 /* Accept again, or no more, as there is room. */
 void axvirtio_vsock_update_listener(struct vsock *vsock);
@@ -262,5 +267,13 @@ int axvirtio_vsock_serve_one(struct axvirtio *device, unsigned index); /* of the
 void axvirtio_vsock_post(struct vsock_conn *conn, uint8_t pending);
 void axvirtio_vsock_post_data(struct vsock_conn *conn);
 void axvirtio_vsock_pump(void *ctx);
+
+/* ---- vsock_read.c ---------------------------------------------------------------------------- */
+
+/* Every packet of a connection tells the guest its credit. */
+struct virtio_vsock_hdr axvirtio_vsock_header(struct vsock_conn *conn, uint16_t op, uint32_t bytes);
+void axvirtio_vsock_credit_was_told(struct vsock_conn *conn);
+/* 1: there is no more that the guest has room for; 0: no buffers; negative: not now. */
+int axvirtio_vsock_send_all_data(struct vsock *vsock);
 
 #endif
