@@ -2,6 +2,7 @@
  * Which transport a device stands behind: the one place that knows them all.
  */
 #include "mmio.h"
+#include "pci.h"
 
 int axvirtio_attach(const char *name, const struct axvirtio_place *place, struct axvirtio *device,
 		    const struct axdev_services *services, struct axdev **ret_dev,
@@ -10,7 +11,7 @@ int axvirtio_attach(const char *name, const struct axvirtio_place *place, struct
 	int r;
 
 	if (place->pci)
-		r = ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP, "%s: no virtio-pci yet", name);
+		r = axvirtio_pci_create(name, place->pci, device, services, ret_dev, err);
 	else
 		r = axvirtio_mmio_create(name, place->gpa, place->gsi, device, services, ret_dev,
 					 err);
@@ -21,7 +22,9 @@ int axvirtio_attach(const char *name, const struct axvirtio_place *place, struct
 
 struct axvirtio *axvirtio_of(const struct axdev *dev)
 {
-	return dev ? axvirtio_mmio_device(dev) : NULL;
+	struct axvirtio *device = dev ? axvirtio_mmio_device(dev) : NULL;
+
+	return device || !dev ? device : axvirtio_pci_device(dev);
 }
 
 int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats)
