@@ -110,6 +110,7 @@ static int start(struct ax_loop *loop, struct ax_error *err)
 		return 0;
 	if (ax_loop_uring.start(loop, &why) == 0) {
 		loop->engine = &ax_loop_uring;
+		ax_log(AX_LOG_INFO, "base", "the event loop uses io_uring");
 		return 0;
 	}
 	if (loop->choice == AX_LOOP_IO_URING) {
