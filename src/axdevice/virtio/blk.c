@@ -15,7 +15,7 @@
 
 /* ---- the image in use ------------------------------------------------------------------------ */
 
-static void drop_image(struct blk *blk, struct blk_image *image)
+void axvirtio_blk_drop_image(struct blk *blk, struct blk_image *image)
 {
 	bool last;
 
@@ -33,15 +33,21 @@ static void use_image(struct blk_queue *queue, struct blk_image *image)
 {
 	struct blk_image *old = queue->image;
 
-	if (old)
+	if (old) {
 		ax_loop_forget_fd(queue->loop, old->file.fd);
+		if (old->overlay)
+			ax_loop_forget_fd(queue->loop, old->overlay->base.fd);
+	}
 	queue->image = image;
-	if (image)
+	if (image) {
 		ax_loop_keep_fd(queue->loop, image->file.fd);
-	drop_image(queue->blk, old);
+		if (image->overlay)
+			ax_loop_keep_fd(queue->loop, image->overlay->base.fd);
+	}
+	axvirtio_blk_drop_image(queue->blk, old);
 }
 
-static void follow_image(struct blk_queue *queue)
+void axvirtio_blk_follow_image(struct blk_queue *queue)
 {
 	struct blk *blk = queue->blk;
 	struct blk_image *image = atomic_load(&blk->image);
@@ -72,7 +78,7 @@ static void handle_queue(struct axvirtio *device, unsigned index)
 	struct blk *blk = ax_container_of(device, struct blk, device);
 	struct blk_queue *queue = &blk->queue[index];
 
-	follow_image(queue);
+	axvirtio_blk_follow_image(queue);
 	queue->whole = WHOLE_UNKNOWN;
 	axvirtio_serve(device, index, axvirtio_blk_serve_one);
 }
@@ -82,8 +88,10 @@ static void unbound(struct axvirtio *device)
 	struct blk *blk = ax_container_of(device, struct blk, device);
 
 	for (unsigned i = 0; i < device->queue_count; i++) {
-		if (blk->queue[i].loop)
+		if (blk->queue[i].loop) {
+			ax_loop_cancel_defer(blk->queue[i].loop, &blk->queue[i].wake_here);
 			use_image(&blk->queue[i], NULL);
+		}
 		limit_waiter_finish(&blk->queue[i].limit_waiter);
 		blk->queue[i].loop = NULL;
 	}
@@ -98,7 +106,7 @@ static int bound(struct axvirtio *device, struct ax_error *err)
 		struct blk_queue *queue = &blk->queue[i];
 
 		queue->loop = axvirtio_loop(device, i);
-		follow_image(queue);
+		axvirtio_blk_follow_image(queue);
 		r = limit_waiter_init(&queue->limit_waiter, &blk->limit, device, i, err);
 	}
 	return r;
@@ -108,9 +116,12 @@ static void destroy(struct axvirtio *device)
 {
 	struct blk *blk = ax_container_of(device, struct blk, device);
 
-	drop_image(blk, atomic_load(&blk->image));
-	for (unsigned i = 0; i < device->queue_count; i++)
+	axvirtio_blk_drop_image(blk, atomic_load(&blk->image));
+	for (unsigned i = 0; i < device->queue_count; i++) {
+		pthread_mutex_destroy(&blk->queue[i].wake_lock);
 		free(blk->queue[i].bounces);
+	}
+	free(blk->base);
 	pthread_mutex_destroy(&blk->image_lock);
 	free(blk);
 }
@@ -168,6 +179,7 @@ static int init_queues(struct blk *blk, bool direct, struct ax_error *err)
 
 		queue->blk = blk;
 		queue->index = i;
+		axvirtio_blk_wake_init(queue);
 		blk->queue_max[i] = BLK_QUEUE_SIZE;
 		if (!direct)
 			continue;
@@ -178,6 +190,25 @@ static int init_queues(struct blk *blk, bool direct, struct ax_error *err)
 					    blk->name);
 	}
 	return 0;
+}
+
+/* For replacement. */
+static int remember_config(struct blk *blk, const struct axvirtio_blk_config *config,
+			   struct ax_error *err)
+{
+	blk->by_descriptor = config->fd >= 0;
+	blk->open_config = (struct axvirtio_blk_config){
+		.read_only = config->read_only,
+		.direct = config->direct,
+		.no_discard = config->no_discard,
+	};
+	if (!config->base)
+		return 0;
+	blk->base = strdup(config->base);
+	blk->open_config.base = blk->base;
+	return blk->base ? 0
+			 : ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for disk %s",
+					blk->name);
 }
 
 int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *config,
@@ -200,7 +231,9 @@ int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *conf
 	pthread_mutex_init(&blk->image_lock, NULL);
 	snprintf(blk->name, sizeof(blk->name), "%s", name);
 	blk->device.queue_count = queues;
-	r = axvirtio_blk_image_open(blk->name, config, &image, err);
+	r = remember_config(blk, config, err);
+	if (!r)
+		r = axvirtio_blk_image_open(blk->name, config, false, &image, err);
 	atomic_init(&blk->image, image);
 	if (!r)
 		r = init_queues(blk, config->direct || image->file.direct, err);

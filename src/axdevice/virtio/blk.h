@@ -1,7 +1,8 @@
 /*
  * What the files of virtio-blk share: blk.c (the device and its limits), blk_request.c (one request
  * from chain to status byte), blk_io.c (moving data), blk_zero.c (discard and write-zeroes),
- * blk_image.c and blk_file.c (what stands behind it on the host).
+ * blk_wait.c (requests that wait for one another), blk_image.c and blk_file.c (what stands behind
+ * it on the host), blk_overlay.h and its files (copy on write).
  *
  * Threads: a queue with its requests belongs to one loop; so does everything called for a request.
  * The device itself does not change while requests are in flight. The queues share only the image.
@@ -12,7 +13,7 @@
 #include <axvm/virtio_devices.h>
 #include <linux/virtio_blk.h>
 #include <pthread.h>
-#include "blk_file.h"
+#include "blk_overlay.h"
 #include "iov.h"
 #include "limit.h"
 
@@ -34,8 +35,6 @@
 #define BLK_BOUNCE_BYTES (256U * 1024)
 #define BLK_BOUNCES      4U
 
-struct blk_overlay;
-
 /* ---- the image ------------------------------------------------------------------------------- */
 
 /* A disk of the host: a file as it is, or an overlay file over its base. Counted: each queue keeps
@@ -53,10 +52,13 @@ struct blk_image {
 	unsigned users;                       /* under blk.image_lock */
 };
 
-/* What the kernel calls the image in messages is config->path or `name`. */
+/* In messages it is called config->path or `name`. is_locked: config->fd is, and its lock is not
+ * the image's. */
 int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *config,
-			    struct blk_image **ret_image, struct ax_error *err);
+			    bool is_locked, struct blk_image **ret_image, struct ax_error *err);
 void axvirtio_blk_image_close(struct blk_image *image); /* NULL is fine */
+/* Nothing is in flight: what an overlay knows goes to its file, waiting for it. */
+void axvirtio_blk_image_settle(struct blk_image *image);
 /* false: the file has become too short for its disk. */
 bool axvirtio_blk_image_is_whole(const struct blk_image *image);
 
@@ -88,13 +90,28 @@ struct blk_request {
 	bool write, misaligned;
 	uint8_t *bounce;
 	uint32_t bounce_at, bounce_left;
-	struct iovec bounce_iov;
 	struct iovec *cut; /* shortened by cut_bytes while an operation lasts */
 	uint64_t cut_bytes;
+	struct iovec own_iov; /* for operations on our own buffers */
+
+	/* blk_cow.c: what it has claimed, and what is left to copy from the base */
+	void (*claimed)(struct blk_request *request, int r);
+	int claim; /* -1: none */
+	uint64_t first_cluster, last_cluster;
+	uint64_t claim_at, claim_end;
+	uint64_t copy_at, copy_left, tail_at, tail_left;
+	uint32_t copy_have, copy_done;
+
+	/* blk_commit.c */
+	void (*committed)(struct blk_request *request, int r);
+	bool leads;
+	int commit_result;
+	unsigned commit_pages;
+	uint64_t commit_at;
 
 	/* blk_zero.c */
 	unsigned range, ranges;
-	uint64_t zero_at, zero_left;
+	uint64_t zero_at, zero_left, zero_piece;
 	bool punching;
 	struct virtio_blk_discard_write_zeroes list[BLK_RANGES];
 
@@ -112,7 +129,12 @@ struct blk_queue {
 	struct limit_waiter limit_waiter;
 	uint8_t *bounces; /* BLK_BOUNCES of BLK_BOUNCE_BYTES; NULL: not direct */
 	uint32_t bounces_taken;
-	struct blk_request *bounce_wait, **bounce_tail;
+	struct blk_list bounce_wait;
+	/* Requests that other queues let go on; under wake_lock, as is whether a post is out. */
+	pthread_mutex_t wake_lock;
+	struct blk_list woken;
+	bool wake_posted;
+	struct ax_deferred wake_here;
 	struct blk_request *free;
 	unsigned fresh; /* requests[fresh..] were never used: their pages stay untouched */
 	struct blk_request requests[BLK_QUEUE_SIZE];
@@ -122,8 +144,10 @@ struct blk {
 	struct axvirtio device;
 	char name[32];
 	bool write_through; /* FLUSH was not negotiated: a finished write must be durable */
-	bool no_discard;
-	uint64_t features; /* negotiated */
+	struct axvirtio_blk_config open_config; /* how images are opened: flags and base */
+	char *base;                             /* its; owned */
+	bool by_descriptor;                     /* the image has no name of its own */
+	uint64_t features;                      /* negotiated */
 	uint8_t serial[AXVIRTIO_BLK_SERIAL_BYTES];
 	struct virtio_blk_config config;
 	struct limit limit;
@@ -133,6 +157,11 @@ struct blk {
 	uint16_t queue_max[AXVIRTIO_BLK_MAX_QUEUES];
 	struct blk_queue queue[];
 };
+
+/* Give one user of it up; the last closes it. Any thread. */
+void axvirtio_blk_drop_image(struct blk *blk, struct blk_image *image);
+/* Have the queue use the device's image, on its loop. Nothing of it is in flight on another. */
+void axvirtio_blk_follow_image(struct blk_queue *queue);
 
 /* For axvirtio_serve: take one chain and begin it. */
 int axvirtio_blk_serve_one(struct axvirtio *device, unsigned index);
@@ -154,6 +183,25 @@ bool axvirtio_blk_is_whole(struct blk_queue *queue);
  */
 void axvirtio_blk_move(struct blk_request *request, bool write, uint64_t at, uint64_t bytes,
 		       uint32_t flags, void (*then)(struct blk_request *request, int r));
+
+/*
+ * Before writing [at, at + bytes): calls claimed() with 0 when all of it may be written, or a
+ * negative errno. Follows end_claim, with whether all of it has been; a no-op when nothing was
+ * claimed. `here` is a queue of the calling thread's loop.
+ */
+void axvirtio_blk_claim(struct blk_request *request, uint64_t at, uint64_t bytes,
+			void (*claimed)(struct blk_request *request, int r));
+void axvirtio_blk_end_claim(struct blk_queue *here, struct blk_request *request, bool written);
+
+/* Make all writes that have ended durable, then call committed() with 0 or a negative errno.
+ * data_is_durable: but for what an overlay says about it. */
+void axvirtio_blk_commit(struct blk_request *request, bool data_is_durable,
+			 void (*committed)(struct blk_request *request, int r));
+void axvirtio_blk_end_commit(struct blk_queue *here, struct blk_request *leader, int r);
+
+/* Call request->resume on its own loop, later. */
+void axvirtio_blk_wake(struct blk_queue *here, struct blk_request *request);
+void axvirtio_blk_wake_init(struct blk_queue *queue);
 
 /* DISCARD and WRITE_ZEROES, from the ranges in request->data to the answer. */
 void axvirtio_blk_zero(struct blk_request *request);

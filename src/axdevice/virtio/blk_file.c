@@ -160,7 +160,7 @@ int axvirtio_blk_file_open(struct blk_file *file, const struct blk_file_config *
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for disk %s",
 				    config->label);
 	r = open_fd(file, config, err);
-	if (!r)
+	if (!r && !config->is_locked)
 		r = lock_image(file, err);
 	if (!r)
 		r = measure(file, err);

@@ -24,7 +24,8 @@ struct blk_file_config {
 	const char *path; /* opened here when fd < 0 */
 	int fd;           /* >= 0: duplicated */
 	bool read_only;
-	bool direct; /* for fd, set by its opener */
+	bool direct;    /* for fd, set by its opener */
+	bool is_locked; /* by the owner of fd, who keeps the lock */
 };
 
 /* On failure `file` is closed. */

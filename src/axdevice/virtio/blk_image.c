@@ -43,8 +43,35 @@ static bool can_punch(const struct blk_file *file)
 			 file->physical_bytes) == 0;
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static int open_overlay(struct blk_image *image, const char *base, struct ax_error *err)
+{
+	struct blk_overlay *overlay;
+	int r = axvirtio_blk_overlay_open(&image->file, base, &overlay, err);
+
+	if (r < 0)
+		return r;
+	image->overlay = overlay;
+	image->data_offset = overlay->data_offset;
+	image->block_bytes = larger(image->block_bytes, overlay->base.block_bytes);
+	image->memory_align = larger(image->memory_align, overlay->base.memory_align);
+	image->physical_bytes = larger(image->physical_bytes, overlay->base.physical_bytes);
+	/* Whatever is copied has to be possible in the smallest unit of both. */
+	if (overlay->disk_bytes % image->block_bytes || image->block_bytes > OVERLAY_PAGE)
+		return ax_error_set(err, AX_ERROR_DISK, EINVAL,
+				    "direct I/O to overlay %s needs blocks of %u bytes, which its "
+				    "%" PRIu64 " bytes are no multiple of",
+				    image->file.label, image->block_bytes, overlay->disk_bytes);
+	image->disk_bytes = overlay->disk_bytes;
+	return 0;
+}
+
 int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *config,
-			    struct blk_image **ret_image, struct ax_error *err)
+			    bool is_locked, struct blk_image **ret_image, struct ax_error *err)
 {
 	const struct blk_file_config file = {
 		.label = config->path ? config->path : name,
@@ -52,6 +79,7 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 		.fd = config->fd,
 		.read_only = config->read_only,
 		.direct = config->direct,
+		.is_locked = is_locked,
 	};
 	struct blk_image *image = calloc(1, sizeof(*image));
 	int r;
@@ -66,7 +94,8 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 		image->block_bytes = image->file.block_bytes;
 		image->physical_bytes = image->file.physical_bytes;
 		image->memory_align = image->file.memory_align;
-		r = check_size(image, image->file.size_bytes, err);
+		r = config->base ? open_overlay(image, config->base, err)
+				 : check_size(image, image->file.size_bytes, err);
 	}
 	if (r < 0) {
 		axvirtio_blk_image_close(image);
@@ -77,10 +106,25 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 	return 0;
 }
 
+void axvirtio_blk_image_settle(struct blk_image *image)
+{
+	int r;
+
+	if (!image->overlay || image->read_only)
+		return;
+	r = axvirtio_blk_overlay_sync(image->overlay, image->file.fd);
+	if (r < 0)
+		ax_log(AX_LOG_ERROR, LAYER, "%s: what was not flushed is lost: %s",
+		       image->file.label, strerror(-r));
+}
+
 void axvirtio_blk_image_close(struct blk_image *image)
 {
 	if (!image)
 		return;
+	if (image->overlay)
+		axvirtio_blk_image_settle(image);
+	axvirtio_blk_overlay_close(image->overlay);
 	axvirtio_blk_file_close(&image->file);
 	free(image);
 }

@@ -36,11 +36,7 @@ static bool take_bounce(struct blk_request *request)
 		request->bounce = queue->bounces + (size_t)i * BLK_BOUNCE_BYTES;
 		return true;
 	}
-	request->next = NULL;
-	if (!queue->bounce_wait)
-		queue->bounce_tail = &queue->bounce_wait;
-	*queue->bounce_tail = request;
-	queue->bounce_tail = &request->next;
+	axvirtio_blk_list_add(&queue->bounce_wait, request);
 	axvirtio_blk_hold(request);
 	return false;
 }
@@ -48,10 +44,9 @@ static bool take_bounce(struct blk_request *request)
 static void give_bounce(struct blk_request *request)
 {
 	struct blk_queue *queue = request->queue;
-	struct blk_request *waiter = queue->bounce_wait;
+	struct blk_request *waiter = axvirtio_blk_list_take(&queue->bounce_wait);
 
 	if (waiter) {
-		queue->bounce_wait = waiter->next;
 		waiter->bounce = request->bounce;
 		waiter->resume(waiter);
 	} else {
@@ -137,11 +132,17 @@ static void on_bounced(struct ax_op *op, int32_t result)
 	next_piece(request);
 }
 
-/* Where the disk's byte `at` is, and how many after it lie there too. */
-static int locate(const struct blk_image *image, uint64_t at, uint64_t *ret_offset)
+/* Which file has the disk's byte `at`, where, and how many of the `bytes` after it. */
+static int locate(const struct blk_request *request, uint64_t *bytes, uint64_t *ret_offset)
 {
-	*ret_offset = image->data_offset + at;
-	return image->file.fd;
+	const struct blk_image *image = request->queue->image;
+	bool present = true;
+
+	/* Writes have claimed what they need. */
+	if (image->overlay && !request->write)
+		*bytes = overlay_run(image->overlay, request->at, *bytes, &present);
+	*ret_offset = present ? image->data_offset + request->at : request->at;
+	return present ? image->file.fd : image->overlay->base.fd;
 }
 
 static void begin_op(struct blk_request *request, int fd, const struct iovec *iov, unsigned count,
@@ -158,7 +159,7 @@ static void begin_op(struct blk_request *request, int fd, const struct iovec *io
 
 static void begin_bounced(struct blk_request *request, int fd, uint64_t bytes, uint64_t offset)
 {
-	struct iovec *iov = &request->bounce_iov;
+	struct iovec *iov = &request->own_iov;
 
 	if (!request->bounce_left) {
 		request->bounce_at = 0;
@@ -185,7 +186,7 @@ static void next_piece(struct blk_request *request)
 		end_move(request, 0);
 		return;
 	}
-	fd = locate(request->queue->image, request->at, &offset);
+	fd = locate(request, &bytes, &offset);
 	if (request->misaligned) {
 		if (request->bounce || take_bounce(request))
 			begin_bounced(request, fd, bytes, offset);

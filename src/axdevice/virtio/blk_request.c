@@ -55,7 +55,8 @@ static bool parse(struct blk_request *request, const struct axvq_chain *chain)
 	request->type = VIRTIO_BLK_T_OUT;
 	request->data_bytes = 0;
 	request->done = 0;
-	request->held = false;
+	request->held = request->leads = false;
+	request->claim = -1;
 	request->writable_bytes = chain->writable_bytes;
 	request->status = (uint8_t *)last->iov_base + --last->iov_len;
 	if (!last->iov_len)
@@ -142,6 +143,24 @@ bool axvirtio_blk_is_whole(struct blk_queue *queue)
 	return queue->whole == WHOLE;
 }
 
+static void on_written(struct blk_request *request, int r)
+{
+	axvirtio_blk_end_claim(request->queue, request, r == 0);
+	if (r == 0 && request->queue->blk->write_through)
+		axvirtio_blk_commit(request, true, axvirtio_blk_end_io);
+	else
+		axvirtio_blk_end_io(request, r);
+}
+
+static void write_claimed(struct blk_request *request, int r)
+{
+	if (r < 0)
+		axvirtio_blk_end_io(request, r);
+	else
+		axvirtio_blk_move(request, true, request->sector * SECTOR, request->data_bytes,
+				  request->queue->blk->write_through ? RWF_DSYNC : 0, on_written);
+}
+
 static void transfer(struct blk_request *request)
 {
 	struct blk_queue *queue = request->queue;
@@ -152,37 +171,27 @@ static void transfer(struct blk_request *request)
 
 	if ((write && image->read_only) || request->data_bytes % image->block_bytes ||
 	    request->data_bytes > BLK_MAX_BYTES || request->sector > capacity ||
-	    sectors > capacity - request->sector || request->sector * SECTOR % image->block_bytes) {
+	    sectors > capacity - request->sector || request->sector * SECTOR % image->block_bytes)
 		axvirtio_blk_end(request, VIRTIO_BLK_S_IOERR);
-		return;
-	}
+	else if (!write)
+		axvirtio_blk_move(request, false, request->sector * SECTOR, request->data_bytes, 0,
+				  axvirtio_blk_end_io);
 	/* A write would make a truncated image long again, with a hole where data was lost, and
 	 * every later read would succeed with zeros. */
-	if (write && !axvirtio_blk_is_whole(queue)) {
+	else if (!axvirtio_blk_is_whole(queue))
 		axvirtio_blk_end_io(request, -ENODATA);
-		return;
-	}
-	axvirtio_blk_move(request, write, request->sector * SECTOR, request->data_bytes,
-			  write && queue->blk->write_through ? RWF_DSYNC : 0, axvirtio_blk_end_io);
-}
-
-static void on_flushed(struct ax_op *op, int32_t result)
-{
-	axvirtio_blk_end_io(ax_container_of(op, struct blk_request, op), result);
+	else
+		axvirtio_blk_claim(request, request->sector * SECTOR, request->data_bytes,
+				   write_claimed);
 }
 
 /* Writes that have ended are with the kernel, so all of them are covered, whoever began them. */
 static void flush(struct blk_request *request)
 {
-	struct blk_queue *queue = request->queue;
-
-	if (queue->image->read_only) {
+	if (request->queue->image->read_only)
 		axvirtio_blk_end(request, VIRTIO_BLK_S_OK);
-		return;
-	}
-	request->op.fn = on_flushed;
-	axvirtio_blk_hold(request);
-	ax_op_fdatasync(queue->loop, &request->op, queue->image->file.fd);
+	else
+		axvirtio_blk_commit(request, false, axvirtio_blk_end_io);
 }
 
 static void get_id(struct blk_request *request)

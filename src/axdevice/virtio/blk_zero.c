@@ -61,10 +61,13 @@ static uint8_t take_list(struct blk_request *request)
 	return status;
 }
 
-/* ---- one range ------------------------------------------------------------------------------- */
+/* ---- one range: zero_left bytes from zero_at on ---------------------------------------------- */
 
-static void range_done(struct blk_request *request, int r)
+static void next_piece(struct blk_request *request);
+
+static void end_range(struct blk_request *request, int r)
 {
+	axvirtio_blk_end_claim(request->queue, request, r == 0);
 	if (r < 0) {
 		axvirtio_blk_end_io(request, r);
 		return;
@@ -73,44 +76,47 @@ static void range_done(struct blk_request *request, int r)
 	next_range(request);
 }
 
-static void write_chunk(struct blk_request *request, int r)
+static void piece_done(struct blk_request *request, int r)
 {
-	const uint64_t chunk = sizeof(zeroes) * CHUNK_VECTORS;
-	const uint64_t bytes = request->zero_left < chunk ? request->zero_left : chunk;
-	const uint64_t at = request->zero_at;
-	unsigned count = 0;
-
-	if (r < 0 || !bytes) {
-		range_done(request, r);
+	if (r < 0) {
+		end_range(request, r);
 		return;
 	}
-	for (uint64_t left = bytes; left; left -= request->iov[count++].iov_len)
+	request->zero_at += request->zero_piece;
+	request->zero_left -= request->zero_piece;
+	next_piece(request);
+}
+
+static void write_zeroes(struct blk_request *request)
+{
+	const uint64_t chunk = sizeof(zeroes) * CHUNK_VECTORS;
+	unsigned count = 0;
+
+	if (request->zero_piece > chunk)
+		request->zero_piece = chunk;
+	for (uint64_t left = request->zero_piece; left; left -= request->iov[count++].iov_len)
 		request->iov[count] = (struct iovec){
 			.iov_base = zeroes,
 			.iov_len = left < sizeof(zeroes) ? left : sizeof(zeroes),
 		};
 	request->data = (struct iov_cursor){request->iov, count};
-	request->zero_at += bytes;
-	request->zero_left -= bytes;
-	axvirtio_blk_move(request, true, at, bytes, 0, write_chunk);
+	axvirtio_blk_move(request, true, request->zero_at, request->zero_piece, 0, piece_done);
 }
 
 static void on_fallocated(struct ax_op *op, int32_t result)
 {
 	struct blk_request *request = ax_container_of(op, struct blk_request, op);
 	struct blk_image *image = request->queue->image;
-	const bool refused = result == -EOPNOTSUPP || result == -ENOSYS;
 
-	if (!refused) {
-		range_done(request, result);
+	if (result != -EOPNOTSUPP && result != -ENOSYS) {
+		piece_done(request, result);
 		return;
 	}
 	if (request->punching)
 		image->no_punch = true;
 	else
 		image->no_zero_range = true;
-	/* The next best way: see next_range. */
-	next_range(request);
+	next_piece(request); /* by the next best way */
 }
 
 static void begin_fallocate(struct blk_request *request, int mode)
@@ -122,48 +128,83 @@ static void begin_fallocate(struct blk_request *request, int mode)
 	axvirtio_blk_hold(request);
 	ax_op_fallocate(request->queue->loop, &request->op, image->file.fd,
 			mode | FALLOC_FL_KEEP_SIZE, image->data_offset + request->zero_at,
-			request->zero_left);
+			request->zero_piece);
 }
 
-static void zero_range(struct blk_request *request, bool unmap)
+/* Discarding takes from an overlay what it has; what the base has stays what it is. */
+static bool find_present(struct blk_request *request)
+{
+	const struct blk_overlay *overlay = request->queue->image->overlay;
+	bool present = true;
+
+	request->zero_piece = request->zero_left;
+	while (overlay && request->zero_left) {
+		request->zero_piece =
+			overlay_run(overlay, request->zero_at, request->zero_left, &present);
+		if (present)
+			break;
+		request->zero_at += request->zero_piece;
+		request->zero_left -= request->zero_piece;
+	}
+	return request->zero_left > 0;
+}
+
+static void next_piece(struct blk_request *request)
 {
 	const struct blk_image *image = request->queue->image;
+	const bool discard = request->type == VIRTIO_BLK_T_DISCARD;
+	const bool punch = (discard || request->list[request->range].flags) && !image->no_punch;
 
-	if (unmap && !image->no_punch)
+	if (!request->zero_left) {
+		end_range(request, 0);
+		return;
+	}
+	request->zero_piece = request->zero_left;
+	if (discard && (!punch || !find_present(request)))
+		end_range(request, 0); /* it is a hint, which nobody has to take */
+	else if (punch)
 		begin_fallocate(request, FALLOC_FL_PUNCH_HOLE);
-	else if (request->type == VIRTIO_BLK_T_DISCARD)
-		range_done(request, 0); /* a hint, and the host does not take it */
 	else if (!image->no_zero_range)
 		begin_fallocate(request, FALLOC_FL_ZERO_RANGE);
 	else
-		write_chunk(request, 0);
+		write_zeroes(request);
+}
+
+static void range_claimed(struct blk_request *request, int r)
+{
+	if (r < 0)
+		end_range(request, r);
+	else
+		next_piece(request);
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static void on_synced(struct ax_op *op, int32_t result)
+static void end_all(struct blk_request *request, int r)
 {
-	axvirtio_blk_end_io(ax_container_of(op, struct blk_request, op), result);
+	request->done = 0;
+	axvirtio_blk_end_io(request, r);
 }
 
 static void next_range(struct blk_request *request)
 {
-	struct blk_queue *queue = request->queue;
-	const struct virtio_blk_discard_write_zeroes *range = &request->list[request->range];
+	const struct virtio_blk_discard_write_zeroes *range;
 
-	while (request->range < request->ranges && !range->num_sectors)
-		range = &request->list[++request->range];
+	while (request->range < request->ranges && !request->list[request->range].num_sectors)
+		request->range++;
 	if (request->range < request->ranges) {
+		range = &request->list[request->range];
 		request->zero_at = range->sector * SECTOR;
 		request->zero_left = (uint64_t)range->num_sectors * SECTOR;
-		zero_range(request, request->type == VIRTIO_BLK_T_DISCARD || range->flags);
-	} else if (queue->blk->write_through && request->type != VIRTIO_BLK_T_DISCARD) {
-		request->op.fn = on_synced;
-		axvirtio_blk_hold(request);
-		ax_op_fdatasync(queue->loop, &request->op, queue->image->file.fd);
+		if (request->type == VIRTIO_BLK_T_DISCARD)
+			next_piece(request);
+		else
+			axvirtio_blk_claim(request, request->zero_at, request->zero_left,
+					   range_claimed);
+	} else if (request->queue->blk->write_through && request->type != VIRTIO_BLK_T_DISCARD) {
+		axvirtio_blk_commit(request, false, end_all);
 	} else {
-		request->done = 0;
-		axvirtio_blk_end(request, VIRTIO_BLK_S_OK);
+		end_all(request, 0);
 	}
 }
 

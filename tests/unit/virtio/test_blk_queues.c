@@ -99,7 +99,7 @@ static void kick(unsigned q)
 static void wait_all(unsigned q, unsigned count)
 {
 	const uint64_t give_up = ax_clock_ns() + 20ULL * 1000000000;
-	const uint8_t *status = guest(&m, STATUSES(q), DEPTH);
+	const uint8_t *status = guest(&m, STATUSES(q), count);
 	uint32_t id, len;
 
 	while (used_shown(&rings[q]) != rings[q].avail_idx) {
@@ -208,6 +208,95 @@ static void test_exchange(void **state)
 	exchange(4);
 }
 
+/* Overlays: all queues write to sectors of the same clusters at the same time, of which each has to
+ * be copied up once, and flush; then each reads what all have written. */
+#define SHARED 24u /* clusters of 8 sectors */
+
+static void share(unsigned round)
+{
+	const unsigned first = round * SHARED * 8;
+
+	for (unsigned q = 0; q < QUEUES; q++) {
+		for (unsigned i = 0; i < SHARED; i++) {
+			memset(guest(&m, DATAS(q) + BYTES * i, 512), pattern(round, q, i), 512);
+			put(q, i, VIRTIO_BLK_T_OUT, first + 8 * i + q, 512);
+			if (i % 8 == 7)
+				kick(q);
+		}
+	}
+	for (unsigned q = 0; q < QUEUES; q++) {
+		put(q, SHARED, VIRTIO_BLK_T_FLUSH, 0, 0);
+		kick(q);
+	}
+	for (unsigned q = 0; q < QUEUES; q++)
+		wait_all(q, SHARED + 1);
+	for (unsigned q = 0; q < QUEUES; q++) {
+		for (unsigned i = 0; i < SHARED; i++)
+			put(q, i, VIRTIO_BLK_T_IN, first + 8 * i, BYTES);
+		kick(q);
+	}
+	for (unsigned q = 0; q < QUEUES; q++) {
+		wait_all(q, SHARED);
+		for (unsigned i = 0; i < SHARED; i++) {
+			const uint8_t *data = guest(&m, DATAS(q) + BYTES * i, BYTES);
+
+			for (unsigned s = 0; s < 8; s++) {
+				const uint8_t want = s < QUEUES ? pattern(round, s, i) : 0xb0 + s;
+
+				assert_int_equal(data[512 * s], want);
+				assert_int_equal(data[512 * s + 511], want);
+			}
+		}
+	}
+	assert_int_equal(stats().errors, 0);
+}
+
+static void test_overlay(void **state)
+{
+	static uint8_t base[SECTORS * 512];
+	char overlay[64];
+	struct ax_error err = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < SECTORS; i++)
+		memset(base + 512 * i, 0xb0 + i % 8, 512);
+	assert_int_equal(pwrite(image_fd, base, sizeof(base), 0), sizeof(base));
+	snprintf(overlay, sizeof(overlay), "%s.overlay", image);
+	assert_int_equal(axvirtio_blk_make_overlay(overlay, image, &err), 0);
+	config.path = overlay;
+	config.base = image;
+	up(QUEUES, 2);
+	start_all(F_MQ | F_FLUSH);
+	for (unsigned round = 0; round < 5; round++)
+		share(round);
+	start_all(F_MQ); /* write-through */
+	for (unsigned round = 5; round < 10; round++)
+		share(round);
+	unlink(overlay);
+	/* And resets, and the end of all, with requests in flight that wait for one another. */
+	for (unsigned round = 0; round < 100; round++) {
+		start_all(F_MQ | (round & 1 ? F_FLUSH : 0));
+		for (unsigned q = 0; q < QUEUES; q++) {
+			for (unsigned i = 0; i < DEPTH; i++)
+				put(q, i, i % 4 == 3 ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_OUT,
+				    SECTORS - 1 - q - (round * DEPTH + i) % 128,
+				    i % 4 == 3 ? 0 : 512);
+			kick(q);
+		}
+		if (round % 3)
+			usleep(round % 16 * 30);
+		if (round < 99)
+			wr(dev, VIRTIO_MMIO_STATUS, 0);
+	}
+}
+
+/* A loop that is kept busy: the reset waits until what was begun there has ended. */
+static void be_busy(void *arg)
+{
+	(void)arg;
+	usleep(1000);
+}
+
 /* Resets with requests in flight on all queues; afterwards the memory is the driver's alone. */
 static void test_reset_storm(void **state)
 {
@@ -220,6 +309,9 @@ static void test_reset_storm(void **state)
 				put(q, i, i % 3 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
 				    (q * DEPTH + i) * (BYTES / 512), BYTES);
 			put(q, DEPTH, VIRTIO_BLK_T_FLUSH, 0, 0);
+			if (round % 6 == 0)
+				assert_int_equal(
+					ax_loop_post(axvirtio_loop(device, q), be_busy, NULL), 0);
 			kick(q);
 		}
 		if (round % 4)
@@ -285,10 +377,8 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_offer),
-		T(test_exchange),
-		T(test_reset_storm),
-		T(test_limit),
+		T(test_offer),       T(test_exchange), T(test_overlay),
+		T(test_reset_storm), T(test_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
