@@ -17,7 +17,7 @@ struct command {
 	void (*help)(void);
 };
 
-extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_config, cmd_completion,
+extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_config, cmd_completion, cmd_disk,
 	cmd_switch, cmd_version;
 const struct command *command_at(size_t index); /* NULL past the end */
 extern uint64_t program_start_ns;

@@ -1,0 +1,37 @@
+/*
+ * axvm disk: makes what disks are made of. Only overlays so far; plain images are any file.
+ */
+#include "cmd.h"
+
+#include <axvm/virtio_devices.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static int run(int argc, char **argv)
+{
+	struct ax_error err = {0};
+
+	if (argc != 4 || strcmp(argv[1], "overlay") != 0) {
+		fprintf(stderr, "axvm disk: expected 'overlay' NEW BASE\n");
+		return 2;
+	}
+	if (axvirtio_blk_make_overlay(argv[2], argv[3], &err) < 0)
+		return report_error(&err);
+	return 0;
+}
+
+static void help(void)
+{
+	printf("\n  overlay  makes NEW, which will hold what a guest writes, over the image BASE,\n"
+	       "           which stays as it is. Give both to the VM; see axvm(1) and\n"
+	       "           docs/overlay.md.\n");
+}
+
+const struct command cmd_disk = {
+	.name = "disk",
+	.operands = "overlay NEW BASE",
+	.summary = "make a copy-on-write overlay of a disk image",
+	.run = run,
+	.help = help,
+};
