@@ -282,7 +282,7 @@ int ax_loop_create(enum ax_loop_engine engine, struct ax_loop **ret_loop,
 		   struct ax_error *err) AX_MUST_CHECK;
 void ax_loop_destroy(struct ax_loop *loop); /* NULL is fine; removes what is registered */
 /* "io_uring" or "epoll". Before its first run a loop of AX_LOOP_AUTO tells what it is going to try.
- */
+ * Any thread. */
 const char *ax_loop_engine_name(const struct ax_loop *loop);
 
 /* Level-triggered, and no EPOLLET or the like. An fd has one event at a time (-EEXIST). Events of 0

@@ -71,7 +71,7 @@ struct ax_loop_methods {
 
 struct ax_loop {
 	const struct ax_loop_methods *engine; /* at work now */
-	enum ax_loop_engine choice;
+	_Atomic int choice;   /* enum ax_loop_engine; any thread may ask for the engine's name */
 	struct ax_ring *ring; /* while a run has one */
 	int epoll_fd;
 	struct ax_event wake;    /* an eventfd in blocking mode, not in `live` */
