@@ -95,7 +95,7 @@ static UNUSED void start_driver(unsigned buffers)
 	wr(dev, VIRTIO_MMIO_STATUS, ST_ACK | ST_DRIVER | ST_FEAT | ST_OK);
 }
 
-/* All there is to do; false: it never ends. */
+/* All there is to do; false: it never ends, so the device spins on something. */
 static UNUSED bool settle(void)
 {
 	for (unsigned i = 0; i < 100000; i++)
