@@ -1,35 +1,65 @@
 /*
  * virtio-blk against arbitrary requests: small images, a driver that brings two queues up, and
  * guest memory (rings, headers and all) from the input. No image may ever change its size, and a
- * read-only one never its content.
+ * read-only one, or the base of an overlay, never its content.
  */
 #include "virtio_machine.h"
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define IMAGE_BYTES (16 * 512 + 100)
-#define DISKS       2 /* writable, read-only */
-#define READ_ONLY   1
+#define DISKS       3
+#define READ_ONLY   1 /* 0 is writable, */
+#define OVERLAY     2 /* over a base that never changes */
 #define S_RESET     64U
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int image_fd[DISKS];
+static int image_fd[DISKS], base_fd;
+static off_t image_bytes[DISKS];
 static struct axvirtio *device[DISKS];
 static struct axdev *dev[DISKS];
 
+/* The overlay's file is made where a name is needed, and then has none. */
+static int make_overlay(char *base, size_t base_size)
+{
+	char path[] = "/tmp/axvm-fuzz-overlay-XXXXXX";
+	int fd;
+
+	base_fd = memfd_create("base", MFD_CLOEXEC);
+	MUST(base_fd >= 0 && ftruncate(base_fd, IMAGE_BYTES) == 0);
+	snprintf(base, base_size, "/proc/self/fd/%d", base_fd);
+	close(mkstemp(path));
+	unlink(path);
+	MUST(axvirtio_blk_make_overlay(path, base, NULL) == 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	unlink(path);
+	return fd;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	char base[64];
+
 	(void)argc;
 	(void)argv;
 	machine_init();
 	for (unsigned i = 0; i < DISKS; i++) {
 		struct axvirtio_blk_config config = {.read_only = i == READ_ONLY, .queues = 2};
 
-		image_fd[i] = memfd_create("image", MFD_CLOEXEC);
-		MUST(image_fd[i] >= 0 && ftruncate(image_fd[i], IMAGE_BYTES) == 0);
+		struct stat st;
+
+		image_fd[i] = i == OVERLAY ? make_overlay(base, sizeof(base))
+					   : memfd_create("image", MFD_CLOEXEC);
+		MUST(image_fd[i] >= 0);
+		MUST(i == OVERLAY || ftruncate(image_fd[i], IMAGE_BYTES) == 0);
+		config.base = i == OVERLAY ? base : NULL;
+		MUST(fstat(image_fd[i], &st) == 0);
+		image_bytes[i] = st.st_size;
 		config.fd = image_fd[i];
 		MUST(axvirtio_blk_create("disk", &config, &device[i], NULL) == 0);
 		MUST(axvirtio_mmio_create("disk", WINDOW_GPA + 0x1000 * i, 5 + i, device[i],
@@ -86,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t zero[IMAGE_BYTES];
 	uint8_t content[IMAGE_BYTES];
-	const unsigned i = size ? data[0] & 1 : 0;
+	const unsigned i = size ? (data[0] >> 4 & 1 ? OVERLAY : data[0] & 1) : 0;
 	/* FLUSH, or write-through; MQ, DISCARD, WRITE_ZEROES where they are offered */
 	uint32_t features = 1u << 9 | 1u << 12 | (i == READ_ONLY ? 0 : 3u << 13);
 	struct stat st;
@@ -107,9 +137,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t q = 0; q < 2; q++)
 		reg_write(dev[i], VIRTIO_MMIO_QUEUE_NOTIFY, q);
 	finish(i);
-	MUST(fstat(image_fd[i], &st) == 0 && st.st_size == IMAGE_BYTES);
-	if (i == READ_ONLY) {
-		MUST(pread(image_fd[i], content, sizeof(content), 0) == sizeof(content));
+	MUST(fstat(image_fd[i], &st) == 0 && st.st_size == image_bytes[i]);
+	if (i != 0) {
+		MUST(pread(i == OVERLAY ? base_fd : image_fd[i], content, sizeof(content), 0) ==
+		     sizeof(content));
 		MUST(memcmp(content, zero, sizeof(zero)) == 0);
 	}
 	return 0;
