@@ -138,9 +138,9 @@ void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 #define AXVIRTIO_CONSOLE_MAX_PORTS 8U
 
 /*
- * One port without a name is a plain console; more, or a name, are offered by MULTIPORT. All bytes
- * wait where they are: output that a port's backend does not take stays in the guest's buffer,
- * input that the guest has no buffer for stays with the backend.
+ * All bytes wait where they are: output that a port's backend does not take stays in the guest's
+ * buffer, input that the guest has no buffer for stays with the backend. A driver without MULTIPORT
+ * knows only the first port.
  */
 struct axvirtio_console_port {
 	const char *name;  /* 1 to 64 printable ASCII characters; the guest finds it in

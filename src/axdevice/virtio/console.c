@@ -2,8 +2,9 @@
  * virtio-console (Spec 5.3): what is offered, the life of the device, and the terminal's size.
  * Bytes are console_port.c's, the messages of MULTIPORT console_control.c's.
  *
- * MULTIPORT is offered when there is something to say by it: several ports, or a name. A driver
- * that does not take it has port 0, which is then open from DRIVER_OK on.
+ * MULTIPORT is always offered, if only for its RESIZE: Linux long read the configuration's size
+ * only after a change, so a terminal without the message had none at first. A driver that does not
+ * take MULTIPORT has port 0, which is then open from DRIVER_OK on.
  */
 #include "console.h"
 #include <endian.h>
@@ -36,8 +37,7 @@ static void open_changed(void *dev)
 {
 	struct console_port *port = dev;
 
-	if (port->console->device.queue_count > CONSOLE_CONTROL_IN)
-		axvirtio_wake(&port->console->device, CONSOLE_CONTROL_IN);
+	axvirtio_wake(&port->console->device, CONSOLE_CONTROL_IN);
 }
 
 static int bound(struct axvirtio *device, struct ax_error *err)
@@ -152,8 +152,7 @@ void axvirtio_console_resize(struct axvirtio *device, uint16_t columns, uint16_t
 	if (atomic_exchange(&console->size, size) != size) {
 		/* With MULTIPORT the message counts, but the fields can be read all the same. */
 		axvirtio_update_config(device, 0, config, sizeof(config));
-		if (device->queue_count > CONSOLE_CONTROL_IN)
-			axvirtio_wake(device, CONSOLE_CONTROL_IN);
+		axvirtio_wake(device, CONSOLE_CONTROL_IN);
 	}
 	pthread_mutex_unlock(&console->size_lock);
 }
@@ -230,8 +229,6 @@ static void fill_ports(struct console *console, const struct axvirtio_console_co
 int axvirtio_console_create(const char *name, const struct axvirtio_console_config *config,
 			    struct axvirtio **ret_device, struct ax_error *err)
 {
-	const bool multiport =
-		config->port_count > 1 || (config->port_count && config->ports[0].name);
 	struct console *console;
 	int r = check_ports(name, config, err);
 
@@ -252,11 +249,10 @@ int axvirtio_console_create(const char *name, const struct axvirtio_console_conf
 	console->device.ops = &console_ops;
 	console->device.class_name = "virtio-console";
 	console->device.device_id = VIRTIO_ID_CONSOLE;
-	console->device.features =
-		1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE;
-	if (multiport)
-		console->device.features |= 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
-	console->device.queue_count = multiport ? CONSOLE_QUEUES(config->port_count) : 2;
+	console->device.features = 1ULL << VIRTIO_CONSOLE_F_SIZE |
+				   1ULL << VIRTIO_CONSOLE_F_MULTIPORT |
+				   1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE;
+	console->device.queue_count = CONSOLE_QUEUES(config->port_count);
 	console->device.queue_max = queue_max;
 	console->device.config = &console->config;
 	console->device.config_size = sizeof(console->config);

@@ -20,7 +20,7 @@
 #define CONSOLE_MAX_NAME       64U
 #define CONSOLE_CONTROL_IN     2U /* to the driver (5.3.2) */
 #define CONSOLE_CONTROL_OUT    3U
-#define CONSOLE_QUEUES(ports_) ((ports_) > 1 ? 2 + 2 * (ports_) : 4)
+#define CONSOLE_QUEUES(ports_) (2 + 2 * (ports_))
 
 /* What the driver has been told of a port. */
 enum {

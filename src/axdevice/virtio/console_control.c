@@ -36,16 +36,16 @@ static bool compose(struct message *message, struct console_port *port, unsigned
 }
 
 /*
- * The structure has columns first in the specification and rows first in Linux, from 2010 on but
- * for 6.16 and 6.17, and in QEMU, which follows it. We do as well.
+ * Columns, then rows, as the specification has them. Linux had them the other way round until 2025
+ * (its commit 5326ab737a47, which went into its long-term versions too).
  */
 static bool compose_size(struct message *message, struct console_port *port, uint32_t size)
 {
-	const uint16_t rows_columns[] = {htole16((uint16_t)size), htole16((uint16_t)(size >> 16))};
+	const uint16_t fields[] = {htole16((uint16_t)(size >> 16)), htole16((uint16_t)size)};
 
 	compose(message, port, VIRTIO_CONSOLE_RESIZE, 0, 0);
-	memcpy(message->more, rows_columns, sizeof(rows_columns));
-	message->length += sizeof(rows_columns);
+	memcpy(message->more, fields, sizeof(fields));
+	message->length += sizeof(fields);
 	message->tells_size = true;
 	message->size = size;
 	return true;

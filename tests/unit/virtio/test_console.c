@@ -1,6 +1,7 @@
 /*
- * virtio-console with one port: bytes both ways, readers and drivers that are slow or gone
- * (must-test 11: nothing grows), resets in the middle, the terminal's size and the emergency write.
+ * virtio-console with one port and a driver without MULTIPORT: bytes both ways, readers and drivers
+ * that are slow or gone (must-test 11: nothing grows), resets in the middle, the terminal's size
+ * and the emergency write.
  */
 #include "console_driver.h"
 
@@ -34,13 +35,13 @@ static void test_offer(void **state)
 	(void)state;
 	console_up(one, 1, 132, 43);
 	assert_int_equal(rd(dev, VIRTIO_MMIO_DEVICE_ID), VIRTIO_ID_CONSOLE);
-	assert_int_equal(offered(dev) & 0xffffff, F_SIZE | F_EMERG);
+	assert_int_equal(offered(dev) & 0xffffff, F_SIZE | F_MULTIPORT | F_EMERG);
 	assert_int_equal(config_read(0, 2), 132);
 	assert_int_equal(config_read(2, 2), 43);
 	assert_int_equal(config_read(4, 4), 1);
 	wr(dev, VIRTIO_MMIO_QUEUE_SEL, 1);
 	assert_true(rd(dev, VIRTIO_MMIO_QUEUE_NUM_MAX) >= RING_SIZE);
-	wr(dev, VIRTIO_MMIO_QUEUE_SEL, 2);
+	wr(dev, VIRTIO_MMIO_QUEUE_SEL, 4); /* behind the port's and those of control */
 	assert_int_equal(rd(dev, VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
 	assert_int_equal(axvirtio_console_class.type, 0xe3);
 	assert_non_null(axdev_class_by_name("virtio-console"));

@@ -65,7 +65,7 @@ static void type(unsigned port, const char *text)
 
 static void test_handshake(void **state)
 {
-	static const uint16_t rows_columns[] = {25, 80};
+	static const uint16_t columns_rows[] = {80, 25};
 
 	(void)state;
 	up(F_MULTIPORT | F_SIZE);
@@ -88,8 +88,7 @@ static void test_handshake(void **state)
 	tell(0, EVENT(PORT_READY), 1);
 	expect_message(0, EVENT(CONSOLE_PORT), 1, "", 0);
 	expect_message(0, EVENT(PORT_OPEN), 1, "", 0);
-	/* In the order that Linux has and QEMU sends; the specification's is the other. */
-	expect_message(0, EVENT(RESIZE), 0, rows_columns, 4);
+	expect_message(0, EVENT(RESIZE), 0, columns_rows, 4);
 	expect_silence();
 	tell(2, EVENT(PORT_READY), 1);
 	expect_message(2, EVENT(CONSOLE_PORT), 1, "", 0);
@@ -298,7 +297,7 @@ static void test_small_buffers(void **state)
 /* However often things change while there is no buffer, only the last is told. */
 static void test_nothing_is_queued(void **state)
 {
-	static const uint16_t last[] = {1000, 1999};
+	static const uint16_t last[] = {1999, 1000};
 
 	(void)state;
 	up(F_MULTIPORT | F_SIZE);
@@ -528,7 +527,7 @@ static void test_long_name(void **state)
 	memset(name, 'n', 64);
 	name[64] = 0;
 	memset(ports, 0, sizeof(ports));
-	ports[0].name = name; /* one port, and yet MULTIPORT, to say it */
+	ports[0].name = name;
 	console_up(ports, 1, 0, 0);
 	memset(name, 'x', 64); /* was copied */
 	assert_true(offered(dev) & F_MULTIPORT);
