@@ -70,8 +70,7 @@ struct vsock_conn {
 	bool readable;     /* the socket has, or may have, something for the guest */
 	bool hung_up;      /* the peer of the socket is gone, but what it sent may still be there */
 	bool eof;
-	bool deaf; /* the socket takes nothing any more; what the guest sends is dropped */
-	bool asked_credit;
+	bool deaf;     /* the socket takes nothing any more; what the guest sends is dropped */
 	uint8_t batch; /* packets the next readv may fill */
 	int fd;
 	struct ax_event *event;

@@ -63,11 +63,8 @@ static bool take_credit(struct vsock_conn *conn, const struct packet *packet)
 		return false;
 	conn->peer_fwd_cnt = packet->fwd_cnt;
 	conn->peer_buf_alloc = packet->buf_alloc < INT32_MAX ? packet->buf_alloc : INT32_MAX;
-	if (vsock_credit(conn)) {
-		conn->asked_credit = false;
-		if (conn->readable)
-			axvirtio_vsock_post_data(conn);
-	}
+	if (conn->readable && vsock_credit(conn))
+		axvirtio_vsock_post_data(conn);
 	return true;
 }
 

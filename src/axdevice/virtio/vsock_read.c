@@ -150,8 +150,8 @@ static int send_data(struct vsock_conn *conn)
 	} else if (n < 0) {
 		conn->readable = false;
 	} else if (n < (ssize_t)room) {
-		/* All there was. Of a socket that is closed the loop tells no more. */
-		conn->readable = conn->hung_up;
+		/* All there was; the loop tells when there is more. */
+		conn->readable = false;
 		conn->batch = 1;
 	} else if (conn->batch < VSOCK_READ_BATCH) {
 		conn->batch *= 2;
@@ -164,10 +164,9 @@ static bool may_send(struct vsock_conn *conn)
 {
 	if (!conn->readable || conn->state != VSOCK_OPEN)
 		return false;
+	/* Asked once: it is looked at again when the guest has given some. */
 	if (!vsock_credit(conn)) {
-		if (!conn->asked_credit)
-			axvirtio_vsock_post(conn, VSOCK_ASK_CREDIT);
-		conn->asked_credit = true;
+		axvirtio_vsock_post(conn, VSOCK_ASK_CREDIT);
 		return false;
 	}
 	return true;

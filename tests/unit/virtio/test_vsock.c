@@ -237,27 +237,17 @@ static void test_no_credit(void **state)
 	down();
 }
 
-/* A host program that does not read stops its own connection and no other. */
-static void test_slow_reader(void **state)
+/* Write as much as the host program's not reading and the credit allow. Returns how much. */
+static uint32_t fill_up(uint32_t guest_port, uint32_t alloc)
 {
 	static uint8_t bulk[65536];
-	struct virtio_vsock_hdr hdr = header(VIRTIO_VSOCK_OP_RW, 7000, 1025);
-	uint32_t sent = 0, fwd = 0, alloc, got = 0;
-	int listener, slow, quick;
+	struct virtio_vsock_hdr hdr = header(VIRTIO_VSOCK_OP_RW, 7000, guest_port);
+	uint32_t sent = 0, fwd = 0;
 	struct packet p;
 
-	(void)state;
-	up();
-	listener = host_listen(7000, 4);
-	send_op(VIRTIO_VSOCK_OP_REQUEST, 7000, 1025, 0);
-	alloc = expect(VIRTIO_VSOCK_OP_RESPONSE, 7000, 1025).hdr.buf_alloc;
-	slow = accept(listener, NULL, NULL);
-	quick = guest_opens(listener, 7000, 1026);
-	for (;;) {
-		uint32_t room = alloc - (sent - fwd);
+	while (sent - fwd < alloc) {
+		const uint32_t room = alloc - (sent - fwd);
 
-		if (!room)
-			break;
 		hdr.len = room < sizeof(bulk) ? room : sizeof(bulk);
 		for (uint32_t i = 0; i < hdr.len; i++)
 			bulk[i] = pattern(sent + i);
@@ -269,7 +259,43 @@ static void test_slow_reader(void **state)
 			fwd = p.hdr.fwd_cnt;
 		}
 	}
-	assert_int_equal(sent - fwd, alloc);
+	return sent;
+}
+
+/* What a host program reads to the end. */
+static uint32_t read_all(int fd)
+{
+	static uint8_t bulk[65536];
+	uint32_t got = 0;
+
+	for (;;) {
+		const ssize_t n = recv(fd, bulk, sizeof(bulk), MSG_DONTWAIT);
+
+		if (n == 0)
+			return got;
+		assert_true(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			assert_int_equal(bulk[i], pattern(got + (uint32_t)i));
+		got += (uint32_t)n;
+		assert_true(settle());
+	}
+}
+
+/* A host program that does not read stops its own connection and no other. */
+static void test_slow_reader(void **state)
+{
+	uint32_t sent, alloc;
+	int listener, slow, quick;
+	struct packet p;
+
+	(void)state;
+	up();
+	listener = host_listen(7000, 4);
+	send_op(VIRTIO_VSOCK_OP_REQUEST, 7000, 1025, 0);
+	alloc = expect(VIRTIO_VSOCK_OP_RESPONSE, 7000, 1025).hdr.buf_alloc;
+	slow = accept(listener, NULL, NULL);
+	quick = guest_opens(listener, 7000, 1026);
+	sent = fill_up(1025, alloc);
 	guest_writes(7000, 1026, "quick");
 	expect_text(quick, "quick");
 	host_write(quick, "answer");
@@ -278,19 +304,18 @@ static void test_slow_reader(void **state)
 	/* The guest closes: it is through with it, and what it wrote still arrives. */
 	send_op(VIRTIO_VSOCK_OP_SHUTDOWN, 7000, 1025, RCV | SEND);
 	expect(VIRTIO_VSOCK_OP_RST, 7000, 1025);
-	for (;;) {
-		const ssize_t n = recv(slow, bulk, sizeof(bulk), MSG_DONTWAIT);
-
-		if (n == 0)
-			break;
-		assert_true(n > 0);
-		for (ssize_t i = 0; i < n; i++)
-			assert_int_equal(bulk[i], pattern(got + (uint32_t)i));
-		got += (uint32_t)n;
-		assert_true(settle());
-	}
-	assert_int_equal(got, sent);
+	assert_int_equal(read_all(slow), sent);
 	expect_silence();
+	close(slow);
+	/* The guest only says that it is through with writing: the end comes after all it wrote. */
+	slow = guest_opens(listener, 7000, 1025);
+	sent = fill_up(1025, alloc);
+	send_op(VIRTIO_VSOCK_OP_SHUTDOWN, 7000, 1025, SEND);
+	assert_int_equal(read_all(slow), sent);
+	while (settle() && next_packet(&p))
+		assert_int_equal(p.hdr.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	host_write(slow, "answer");
+	assert_int_equal(expect(VIRTIO_VSOCK_OP_RW, 7000, 1025).len, 6);
 	close(slow);
 	close(quick);
 	close(listener);
@@ -415,8 +440,19 @@ static void test_host_closes(void **state)
 /* ---- descriptors and memory --------------------------------------------------------------------
  */
 
+static uint64_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages;
+
+	assert_int_equal(fscanf(file, "%lu", &pages), 1);
+	fclose(file);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void test_cycles(void **state)
 {
+	uint64_t mapped;
 	unsigned before;
 	uint32_t port;
 	int listener, fd;
@@ -425,6 +461,7 @@ static void test_cycles(void **state)
 	up();
 	listener = host_listen(7000, 4);
 	before = open_files();
+	mapped = mapped_bytes();
 	for (unsigned i = 0; i < 1000; i++) {
 		fd = guest_opens(listener, 7000, 1025 + i);
 		guest_writes(7000, 1025 + i, "x");
@@ -443,6 +480,8 @@ static void test_cycles(void **state)
 	}
 	expect_silence();
 	assert_int_equal(open_files(), before);
+	/* 2000 connections; what a connection keeps for a slow reader is tens of KiB at least. */
+	assert_true(mapped_bytes() < mapped + (16U << 20));
 	close(listener);
 	down();
 }
@@ -557,6 +596,8 @@ static void test_no_buffers(void **state)
 	send_op(VIRTIO_VSOCK_OP_REQUEST, 7999, 1, 0);
 	assert_true(settle());
 	assert_int_equal(used_shown(&rx), rx.used_idx);
+	/* The device waits for buffers, so it has to ask to be told of them. */
+	assert_false(rx.used[0] & VRING_USED_F_NO_NOTIFY);
 	keep_buffers = false;
 	for (unsigned i = 0; i < RX_SIZE; i++)
 		give_buffer(i);

@@ -357,6 +357,17 @@ static void test_greetings(void **state)
 	send_op(VIRTIO_VSOCK_OP_RESPONSE, p.hdr.src_port, 4294967294U, 0);
 	expect(VIRTIO_VSOCK_OP_RST, p.hdr.src_port, 4294967294U);
 	expect_silence();
+	/* Before it could even be asked the guest hears nothing of it. */
+	wr(dev, VIRTIO_MMIO_STATUS, 0);
+	start_driver(0);
+	fd = host_connect("CONNECT 9\n");
+	assert_true(settle());
+	close(fd);
+	assert_true(settle());
+	for (unsigned i = 0; i < RX_SIZE; i++)
+		give_buffer(i);
+	wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, RX_QUEUE);
+	expect_silence();
 	down();
 }
 
