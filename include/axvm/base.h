@@ -348,16 +348,19 @@ void ax_op_fallocate(struct ax_loop *loop, struct ax_op *op, int fd, int mode, u
 void ax_loop_keep_fd(struct ax_loop *loop, int fd);
 void ax_loop_forget_fd(struct ax_loop *loop, int fd);
 
-/* Run fn(ctx) once, at the end of the round of callbacks at hand (before the loop waits again),
- * however often it is asked for meanwhile. Owned by the caller, zero-initialised but for fn and
- * ctx; cancel before it goes away. */
+/* Run fn(ctx) once, at the end of the round of callbacks at hand or the next (before the loop
+ * waits), however often it is asked for meanwhile. Owned by the caller, zero-initialised but for fn
+ * and ctx; cancel before it goes away. */
 struct ax_deferred {
 	void (*fn)(void *ctx);
 	void *ctx;
 	struct ax_deferred *next; /* the loop's */
-	bool queued;
+	bool queued, idle;
 };
 void ax_loop_defer(struct ax_loop *loop, struct ax_deferred *deferred);
+/* The same, but not before the loop has nothing left to do and is about to wait, or has gone
+ * through some rounds that never came to that. */
+void ax_loop_defer_idle(struct ax_loop *loop, struct ax_deferred *deferred);
 void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred);
 
 /* Run fn(arg) on the loop's thread soon; every accepted post runs before ax_loop_run returns. */

@@ -213,10 +213,11 @@ void axvirtio_count_error(struct axvirtio *device, unsigned index);
 void axvirtio_fail(struct axvirtio *device, unsigned index, enum axvq_error why);
 
 /*
- * Drain a queue: call `one` until it returns 0 (empty: then take kicks again) or less (failed, or
- * no more can be taken now: whoever said so sees to it that the queue is woken). At most one queue size of chains per call, and none begun after
- * 50 ms; when more wait, the queue kicks itself so that other events of the same loop get their
- * turn.
+ * Drain a queue: call `one` until it returns 0 (empty: then take kicks again, when the loop has
+ * nothing else to do, and look at the queue until then) or less (failed, or no more can be taken
+ * now: whoever said so sees to it that the queue is woken). At most one queue size of chains per
+ * call, and none begun after 50 ms; when more wait, the queue kicks itself so that other events of
+ * the same loop get their turn.
  */
 void axvirtio_serve(struct axvirtio *device, unsigned index,
 		    int (*one)(struct axvirtio *device, unsigned index));

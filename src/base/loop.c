@@ -15,6 +15,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* How many rounds idle calls may have to wait in a loop that is never idle. */
+#define BUSY_ROUNDS 4
+
 #ifndef AX_HAVE_IO_URING
 int ax_loop_uring_probe(struct ax_error *err)
 {
@@ -39,7 +42,8 @@ int ax_loop_create(enum ax_loop_engine engine, struct ax_loop **ret_loop, struct
 	loop->choice = engine;
 	loop->post_tail = &loop->posts;
 	loop->ops_tail = &loop->ops;
-	loop->deferred_tail = &loop->deferred;
+	loop->deferred.tail = &loop->deferred.first;
+	loop->idle.tail = &loop->idle.first;
 	memset(loop->kept, -1, sizeof(loop->kept));
 	loop->wake = (struct ax_event){.loop = loop, .kind = AX_EVENT_WAKE, .events = EPOLLIN};
 	loop->wake.fd = eventfd(0, EFD_CLOEXEC);
@@ -74,20 +78,32 @@ void ax_loop_destroy(struct ax_loop *loop)
 
 /* ---- the run ------------------------------------------------------------------------- */
 
+/* Calls for when there is nothing to do. A loop that is never idle makes them now and then. */
+static void run_idle(struct ax_loop *loop, bool idle)
+{
+	if (!loop->idle.first)
+		return;
+	if (!idle && ++loop->busy_rounds < BUSY_ROUNDS)
+		return;
+	loop->busy_rounds = 0;
+	ax_loop_run_deferred(loop, &loop->idle);
+}
+
 /* One wait and all it brought. Posts run last, so that a flood of them cannot starve the fds. A
  * wait that has work left over does not block. */
 static int run_round(struct ax_loop *loop, bool block, bool *ret_any)
 {
-	const bool wait = block && !loop->deferred;
+	const bool wait = block && !loop->deferred.first && !loop->idle.first;
 	int rc;
 
 	loop->dispatching = true;
 	loop->woken = false;
 	rc = loop->engine->round(loop, wait ? ax_loop_timeout_ns(loop) : 0, ret_any);
 	if (rc == 0) {
-		*ret_any |= ax_loop_run_deferred(loop);
+		*ret_any |= ax_loop_run_deferred(loop, &loop->deferred);
 		if (loop->woken)
 			ax_loop_run_posts(loop, false);
+		run_idle(loop, !*ret_any);
 	}
 	loop->dispatching = false;
 	ax_loop_free_dead(loop);
@@ -98,7 +114,11 @@ bool ax_loop_step(struct ax_loop *loop)
 {
 	bool any = false;
 
-	return run_round(loop, false, &any) == 0 && any;
+	if (run_round(loop, false, &any) < 0)
+		return false;
+	/* A step ends with nothing left to do, so idle calls belong to it. */
+	ax_loop_run_deferred(loop, &loop->idle);
+	return any || loop->ops || loop->deferred.first;
 }
 
 static int start(struct ax_loop *loop, struct ax_error *err)
@@ -138,8 +158,10 @@ int ax_loop_run(struct ax_loop *loop, struct ax_error *err)
 	loop->closed = false;
 	pthread_mutex_unlock(&loop->post_lock);
 
-	while (rc == 0 && !atomic_load(&loop->stop))
+	while (rc == 0 && !atomic_load(&loop->stop)) {
+		any = false;
 		rc = run_round(loop, true, &any);
+	}
 
 	/* From here on posts are refused, and every accepted one runs before we return. */
 	loop->dispatching = true;
@@ -147,7 +169,8 @@ int ax_loop_run(struct ax_loop *loop, struct ax_error *err)
 	ax_loop_run_posts(loop, true);
 	do {
 		any = loop->engine->drain(loop);
-		any |= ax_loop_run_deferred(loop);
+		any |= ax_loop_run_deferred(loop, &loop->deferred);
+		any |= ax_loop_run_deferred(loop, &loop->idle);
 	} while (any || loop->ops);
 	if (loop->engine->finish)
 		loop->engine->finish(loop);

@@ -47,6 +47,10 @@ struct ax_loop_post {
 	void *arg;
 };
 
+struct ax_deferred_list {
+	struct ax_deferred *first, **tail;
+};
+
 struct ax_ring; /* loop_uring.c */
 
 /*
@@ -84,7 +88,8 @@ struct ax_loop {
 	_Atomic bool stop;
 	struct ax_counter wakeups, syscalls, ops_done;
 	struct ax_op *ops, **ops_tail; /* begun and not yet handed to the kernel, in order */
-	struct ax_deferred *deferred, **deferred_tail;
+	struct ax_deferred_list deferred, idle;
+	unsigned busy_rounds;     /* since idle calls waited */
 	int kept[AX_LOOP_KEPT];   /* fds; -1 is free */
 	bool quick[AX_LOOP_KEPT]; /* a regular file, buffered: loop_quick.c */
 
@@ -118,7 +123,8 @@ void ax_loop_unlink_timer(struct ax_event *timer);
 void ax_loop_begin(struct ax_loop *loop, struct ax_op *op);
 bool ax_loop_writes_quickly(int fd); /* loop_quick.c, where AX_HAVE_IO_URING */
 void ax_loop_wake(struct ax_loop *loop);
-bool ax_loop_run_deferred(struct ax_loop *loop);
+/* What is in the list. false: there was nothing. */
+bool ax_loop_run_deferred(struct ax_loop *loop, struct ax_deferred_list *list);
 void ax_loop_run_posts(struct ax_loop *loop, bool close_after);
 void ax_loop_drop_posts(struct ax_loop *loop);
 

@@ -93,19 +93,34 @@ void ax_loop_forget_fd(struct ax_loop *loop, int fd)
 
 /* ---- deferred ------------------------------------------------------------------------ */
 
+static void defer(struct ax_deferred_list *list, struct ax_deferred *deferred)
+{
+	deferred->queued = true;
+	deferred->next = NULL;
+	*list->tail = deferred;
+	list->tail = &deferred->next;
+}
+
 void ax_loop_defer(struct ax_loop *loop, struct ax_deferred *deferred)
 {
 	if (deferred->queued)
 		return;
-	deferred->queued = true;
-	deferred->next = NULL;
-	*loop->deferred_tail = deferred;
-	loop->deferred_tail = &deferred->next;
+	deferred->idle = false;
+	defer(&loop->deferred, deferred);
+}
+
+void ax_loop_defer_idle(struct ax_loop *loop, struct ax_deferred *deferred)
+{
+	if (deferred->queued)
+		return;
+	deferred->idle = true;
+	defer(&loop->idle, deferred);
 }
 
 void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred)
 {
-	struct ax_deferred **link = &loop->deferred;
+	struct ax_deferred_list *list = deferred->idle ? &loop->idle : &loop->deferred;
+	struct ax_deferred **link = &list->first;
 
 	if (!deferred->queued)
 		return;
@@ -113,20 +128,24 @@ void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred)
 		link = &(*link)->next;
 	*link = deferred->next;
 	if (!*link)
-		loop->deferred_tail = link;
+		list->tail = link;
 	deferred->queued = false;
 }
 
-bool ax_loop_run_deferred(struct ax_loop *loop)
+/* Those there are now; one that defers itself again has its turn in the next round, after others.
+ */
+bool ax_loop_run_deferred(struct ax_loop *loop, struct ax_deferred_list *list)
 {
-	bool any = false;
+	const bool any = list->first;
+	unsigned count = 0;
 
-	while (loop->deferred) {
-		struct ax_deferred *deferred = loop->deferred;
+	for (const struct ax_deferred *d = list->first; d; d = d->next)
+		count++;
+	while (list->first && count--) {
+		struct ax_deferred *deferred = list->first;
 
 		ax_loop_cancel_defer(loop, deferred);
 		deferred->fn(deferred->ctx);
-		any = true;
 	}
 	return any;
 }

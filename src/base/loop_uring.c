@@ -163,7 +163,9 @@ static int uring_round(struct ax_loop *loop, uint64_t timeout_ns, bool *ret_any)
 
 	/* Their callbacks may have set timers, or asked for what comes before the next wait. */
 	if (ax_ring_run_quick(loop, &more) && timeout_ns)
-		timeout_ns = more || loop->deferred ? 0 : ax_loop_timeout_ns(loop);
+		timeout_ns = more || loop->deferred.first || loop->idle.first
+				     ? 0
+				     : ax_loop_timeout_ns(loop);
 	if (!more)
 		ax_ring_submit_ops(loop);
 	ax_ring_submit_events(loop);

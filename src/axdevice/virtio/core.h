@@ -44,6 +44,7 @@ struct core_queue {
 	struct ax_loop *loop;
 	struct ax_event *event;
 	struct ax_deferred finish; /* publishes what a round has pushed */
+	struct ax_deferred rest;   /* queued: kicks are off */
 	struct axvirtio_core *core;
 	struct core_queue_counters counters;
 } __attribute__((aligned(AX_CACHE_LINE)));

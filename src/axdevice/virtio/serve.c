@@ -87,6 +87,25 @@ static void on_round_end(void *ctx)
 	if (!axvirtio_enter(device, queue->index))
 		return;
 	axvirtio_publish(device, queue->index);
+	/* Kicks are still off: the driver that was answered just now may have more. */
+	if (queue->rest.queued && axvq_has_chains(&queue->vq))
+		device->ops->handle_queue(device, queue->index);
+	axvirtio_leave(device, queue->index);
+}
+
+/* The loop is about to wait: from here on the driver must kick. Until then it need not, and what it
+ * has made available meanwhile is taken at the end of each round or here. */
+static void on_idle(void *ctx)
+{
+	struct core_queue *queue = ctx;
+	struct axvirtio *device = queue->core->device;
+
+	if (!axvirtio_enter(device, queue->index))
+		return;
+	if (axvq_enable_kicks(&queue->vq)) {
+		axvq_disable_kicks(&queue->vq);
+		device->ops->handle_queue(device, queue->index);
+	}
 	axvirtio_leave(device, queue->index);
 }
 
@@ -138,6 +157,7 @@ int axvirtio_core_open_queues(struct axvirtio_core *core, const struct axdev_ser
 		queue->core = core;
 		queue->index = i;
 		queue->finish = (struct ax_deferred){.fn = on_round_end, .ctx = queue};
+		queue->rest = (struct ax_deferred){.fn = on_idle, .ctx = queue};
 		queue->loop = choose_loop(core, i, services);
 		r = open_queue(queue, err);
 	}
@@ -150,8 +170,10 @@ void axvirtio_core_close_queues(struct axvirtio_core *core)
 		struct core_queue *queue = &core->queue[i];
 
 		ax_loop_remove(queue->event);
-		if (queue->loop)
+		if (queue->loop) {
 			ax_loop_cancel_defer(queue->loop, &queue->finish);
+			ax_loop_cancel_defer(queue->loop, &queue->rest);
+		}
 		if (queue->kick_fd >= 0)
 			close(queue->kick_fd);
 	}
@@ -275,25 +297,19 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 	struct axvq *vq = &queue->vq;
 	const uint64_t turn_ends_ns = ax_clock_ns() + TURN_NS;
 	uint32_t budget = vq->size;
+	int r = 1;
 
 	axvq_disable_kicks(vq);
-	for (;;) {
-		int r = 1;
-
-		while (budget && r > 0) {
-			r = one(device, index);
-			if (r > 0)
-				budget = ax_clock_ns() < turn_ends_ns ? budget - 1 : 0;
-		}
-		/* A closed gate: kicks stay off, and opening it again looks at every queue. */
-		if (r < 0 || !gate_is_open(&queue->gate))
-			return;
-		if (!budget) {
-			axvirtio_core_kick(queue->core, index);
-			return;
-		}
-		if (!axvq_enable_kicks(vq))
-			return;
-		axvq_disable_kicks(vq);
+	while (budget && r > 0) {
+		r = one(device, index);
+		if (r > 0)
+			budget = ax_clock_ns() < turn_ends_ns ? budget - 1 : 0;
 	}
+	/* A closed gate: kicks stay off, and opening it again looks at every queue. */
+	if (r < 0 || !gate_is_open(&queue->gate))
+		return;
+	if (!budget)
+		axvirtio_core_kick(queue->core, index);
+	else
+		ax_loop_defer_idle(queue->loop, &queue->rest);
 }

@@ -205,6 +205,73 @@ static void deferred_calls_run_once(void **state)
 	ax_loop_destroy(loop);
 }
 
+struct order {
+	struct ax_deferred idle, deferred;
+	struct ax_loop *loop;
+	unsigned deferred_calls, calls_before_idle;
+};
+
+static void run_deferred_thrice(void *ctx)
+{
+	struct order *order = ctx;
+
+	if (++order->deferred_calls < 3)
+		ax_loop_defer(order->loop, &order->deferred);
+}
+
+static void run_idle(void *ctx)
+{
+	struct order *order = ctx;
+
+	order->calls_before_idle = order->deferred_calls;
+	ax_loop_stop(order->loop);
+}
+
+static void idle_calls_come_last(void **state)
+{
+	struct order order = {.loop = new_loop()};
+
+	(void)state;
+	order.idle = (struct ax_deferred){.fn = run_idle, .ctx = &order};
+	order.deferred = (struct ax_deferred){.fn = run_deferred_thrice, .ctx = &order};
+	ax_loop_defer_idle(order.loop, &order.idle);
+	ax_loop_defer_idle(order.loop, &order.idle);
+	ax_loop_defer(order.loop, &order.deferred);
+	run(order.loop);
+	assert_int_equal(order.calls_before_idle, 3);
+	/* Cancelled ones do not come, whichever list they are in. */
+	order.deferred_calls = 0;
+	ax_loop_defer_idle(order.loop, &order.deferred);
+	ax_loop_cancel_defer(order.loop, &order.deferred);
+	ax_loop_defer_idle(order.loop, &order.idle);
+	run(order.loop);
+	assert_int_equal(order.deferred_calls, 0);
+	ax_loop_destroy(order.loop);
+}
+
+/* A descriptor that is always ready keeps the loop from ever being idle. */
+static void idle_calls_come_to_a_busy_loop(void **state)
+{
+	struct order order = {.loop = new_loop()};
+	struct actor actor = {.loop = order.loop};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(
+		ax_loop_add_fd(order.loop, fds[0], EPOLLIN, count_call, &actor, &actor.event, NULL),
+		0);
+	order.idle = (struct ax_deferred){.fn = run_idle, .ctx = &order};
+	ax_loop_defer_idle(order.loop, &order.idle);
+	run(order.loop);
+	assert_true(actor.calls >= 2);
+	assert_true(actor.calls <= 16);
+	ax_loop_destroy(order.loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* ---- removal and the end -------------------------------------------------------------- */
 
 /* The loop holds nothing of an fd that was removed and closed: the other end sees it at once. */
@@ -338,6 +405,8 @@ int main(void)
 		cmocka_unit_test(timers_can_be_set_again),
 		cmocka_unit_test(timers_fire_in_order),
 		cmocka_unit_test(deferred_calls_run_once),
+		cmocka_unit_test(idle_calls_come_last),
+		cmocka_unit_test(idle_calls_come_to_a_busy_loop),
 		cmocka_unit_test(a_removed_fd_can_be_closed),
 		cmocka_unit_test(interest_changes_in_flight),
 		cmocka_unit_test(events_come_and_go),
