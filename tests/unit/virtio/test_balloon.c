@@ -342,6 +342,14 @@ static uint32_t put_stat(uint32_t at, uint16_t tag, uint64_t value)
 	return at + (uint32_t)sizeof(s);
 }
 
+/* The device has looked at it; it may have asked again already, on a host that is slow. */
+static void give_stats(const struct buffer *b)
+{
+	offer_chain(&ring[2], b, 1);
+	wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, 2);
+	axvirtio_poll(device);
+}
+
 /* Wait until the device asks again. */
 static void asked_again(void)
 {
@@ -369,7 +377,7 @@ static void test_statistics(void **state)
 	len = put_stat(len, VIRTIO_BALLOON_S_MEMTOT, UINT64_MAX - 1);
 	len = put_stat(len, VIRTIO_BALLOON_S_HTLB_PGFAIL, 3);
 	began_ns = ax_clock_ns();
-	assert_false(send(2, &(struct buffer){BUF_GPA, len + 5, false}, 1));
+	give_stats(&(struct buffer){BUF_GPA, len + 5, false});
 	updated_ns = stats().updated_ns;
 	assert_true(updated_ns >= began_ns);
 	assert_int_equal(stats().free_memory, 111);
@@ -380,7 +388,7 @@ static void test_statistics(void **state)
 	for (uint64_t i = 0; i < 3; i++) {
 		asked_again();
 		put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 200 + i);
-		assert_false(send(2, &(struct buffer){BUF_GPA, len, false}, 1));
+		give_stats(&(struct buffer){BUF_GPA, len, false});
 		assert_int_equal(stats().free_memory, 200 + i);
 	}
 	assert_true(stats().updated_ns > updated_ns);
@@ -398,19 +406,19 @@ static void test_bad_statistics(void **state)
 	create((struct axvirtio_balloon_config){.stats_interval_ns = 2 * MS});
 	start(f(VIRTIO_BALLOON_F_STATS_VQ), 7);
 	put_stat(0, VIRTIO_BALLOON_S_AVAIL, 5);
-	assert_false(send(2, &(struct buffer){BUF_GPA, 10, false}, 1));
+	give_stats(&(struct buffer){BUF_GPA, 10, false});
 	assert_int_equal(stats().available_memory, 5);
 	refreshed_ns = stats().updated_ns;
 	for (size_t i = 0; i < AX_ARRAY_LEN(lengths); i++) {
 		asked_again();
-		send(2, &(struct buffer){BUF_GPA, lengths[i], false}, 1);
+		give_stats(&(struct buffer){BUF_GPA, lengths[i], false});
 		if (lengths[i] < 10) /* said nothing: what it said before stands */
 			assert_int_equal(stats().updated_ns, refreshed_ns);
 		else
 			assert_true(stats().updated_ns > refreshed_ns);
 	}
 	asked_again();
-	send(2, &(struct buffer){BUF_GPA, 10, true}, 1); /* the wrong direction */
+	give_stats(&(struct buffer){BUF_GPA, 10, true}); /* the wrong direction */
 	asked_again();
 	/* Several at once: one at a time, and none is lost. */
 	put_stat(0, VIRTIO_BALLOON_S_AVAIL, 6);
@@ -427,22 +435,23 @@ static void test_bad_statistics(void **state)
 
 static void test_statistics_reset(void **state)
 {
-	const uint64_t end_ns = ax_clock_ns() + 30 * MS;
 	uint32_t id, len;
+	uint64_t end_ns;
 
 	(void)state;
 	create((struct axvirtio_balloon_config){.stats_interval_ns = 5 * MS});
 	start(f(VIRTIO_BALLOON_F_STATS_VQ), 7);
 	put_stat(0, VIRTIO_BALLOON_S_AVAIL, 5);
-	assert_false(send(2, &(struct buffer){BUF_GPA, 10, false}, 1));
+	give_stats(&(struct buffer){BUF_GPA, 10, false});
 	wr(dev, VIRTIO_MMIO_STATUS, 0);
 	assert_int_equal(stats().updated_ns, 0);
 	start(f(VIRTIO_BALLOON_F_STATS_VQ), 7);
 	/* The old driver's buffer is not given back to the new one. */
+	end_ns = ax_clock_ns() + 30 * MS;
 	while (ax_clock_ns() < end_ns)
 		axvirtio_poll(device);
 	assert_false(take_used(&ring[2], &id, &len));
-	assert_false(send(2, &(struct buffer){BUF_GPA, 10, false}, 1));
+	give_stats(&(struct buffer){BUF_GPA, 10, false});
 	asked_again();
 	down();
 }
