@@ -112,22 +112,37 @@ struct axvirtio_net_stats {
 void axvirtio_net_get_stats(const struct axvirtio *device,
 			    struct axvirtio_net_stats *ret_stats); /* any thread */
 
-/* An Ethernet switch between guests, in one process: learns addresses, floods what it does not
- * know, never blocks a sender and keeps nothing for a port that does not take its frames. */
+/*
+ * An Ethernet switch between guests, in one process: learns addresses, floods what it does not
+ * know, never blocks a sender and keeps nothing for a port that does not take its frames. Each
+ * message of a port is a frame of up to 64 KiB and its headers, behind a struct virtio_net_hdr_v1
+ * that goes through as it is: whoever receives it judges it. A device completes a checksum that its
+ * guest does not want to, and drops segmentation offloads that its guest has not negotiated; so
+ * guests that cannot take them are on a switch whose devices all have no_offload.
+ *
+ * Bounded: 256 ports, 16384 addresses for five minutes, 256 of a port, of which none pushes out
+ * another's; 65536 copies a second that a port's floods cost, what comes faster is dropped; frames
+ * under way. It believes source addresses, and has no spanning tree.
+ */
 struct axnet_switch;
 int axnet_switch_create(struct ax_loop *loop, struct axnet_switch **ret_switch,
 			struct ax_error *err) AX_MUST_CHECK;
-void axnet_switch_destroy(struct axnet_switch *net_switch); /* NULL is fine; loop not running */
+/* NULL is fine; loop not running, and nothing left for it to do (ax_loop_step). Ports hang up. */
+void axnet_switch_destroy(struct axnet_switch *net_switch);
 /* A new port: the descriptor of its far end, the caller's, for AXVIRTIO_NET_PACKET; the port goes
- * when all its copies are closed. Any thread. */
+ * when all its copies are closed. -ENOSPC when there are 256. Any thread. */
 int axnet_switch_add_port(struct axnet_switch *net_switch, int *ret_fd, struct ax_error *err);
 
 /* The same for one end that came from elsewhere (accept): the switch's on success. */
 int axnet_switch_adopt_port(struct axnet_switch *net_switch, int fd, struct ax_error *err);
 
 struct axnet_switch_stats {
-	uint64_t frames, bytes, flooded, dropped, ports;
+	uint64_t frames, bytes; /* taken from ports, of Ethernet without the header */
+	uint64_t flooded;       /* of these, to all ports */
+	uint64_t dropped;       /* no frames; floods too many; and for each port that took none */
+	uint64_t ports;
 };
+/* Any thread. */
 void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 			    struct axnet_switch_stats *ret_stats);
 
