@@ -1,8 +1,9 @@
 /*
- * What the files of virtio-net share: net.c (the device and its life), net_ctrl.c (the control
- * queue), net_tx.c and net_rx.c (frames of backends that keep them apart, a system call each),
- * net_chains.c (receive buffers), net_header.c (what a virtio_net_hdr may say), net_stream.c
- * (frames on a byte stream), net_socket.c and net_tap.c (opening and telling the host).
+ * What the files of virtio-net share: net.c (the device at work), net_create.c (how it is made),
+ * net_ctrl.c (the control queue), net_tx.c and net_rx.c (frames of backends that keep them apart, a
+ * system call each), net_chains.c (receive buffers), net_header.c (what a virtio_net_hdr may say),
+ * net_stream.c (frames on a byte stream), net_socket.c and net_tap.c (opening and telling the
+ * host).
  *
  * A queue pair belongs to one loop, and so does everything in its struct; what pairs share is
  * atomic or changes only while no I/O thread is in the device.
@@ -173,6 +174,10 @@ static inline bool net_has(const struct net *net, unsigned feature)
 {
 	return net->features >> feature & 1;
 }
+
+extern const struct axvirtio_ops axvirtio_net_ops;
+/* As no driver has used it. */
+void axvirtio_net_reset_pair(struct net_pair *pair);
 
 /* The far end is gone for good: tell the driver, read no more. I/O thread. */
 void axvirtio_net_link_down(struct net *net);
