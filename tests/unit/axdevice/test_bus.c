@@ -186,12 +186,35 @@ static void test_bad_resources(void **state)
 	axbus_destroy(bus);
 }
 
+/* Ports that are told apart by width: an access that begins at a wide resource is its own, whatever
+ * lies behind; one that begins behind is the other's. */
+static void wide_resource(void **state)
+{
+	struct axbus *bus = make_bus(AXBUS_MISSING_IGNORE);
+	struct mock address = make("address", AXDEV_PORT, 0xcf8, 1);
+	struct mock reset = make("reset", AXDEV_PORT, 0xcf9, 1);
+	(void)state;
+
+	address.dev.resource[0].wide = true;
+	address.answer = 0x80000000;
+	reset.answer = 0x0e;
+	attach(bus, &reset);
+	attach(bus, &address);
+	assert_int_equal(bus_read(bus, AXDEV_PORT, 0xcf8, 4), 0x80000000);
+	assert_int_equal(bus_read(bus, AXDEV_PORT, 0xcf9, 1), 0x0e);
+	assert_int_equal(bus_read(bus, AXDEV_PORT, 0xcf9, 2), 0xffff); /* not wide */
+	assert_int_equal(bus_read(bus, AXDEV_PORT, 0xcf6, 4), UINT32_MAX);
+	assert_int_equal(address.accesses, 1);
+	assert_int_equal(reset.accesses, 1);
+	axbus_destroy(bus);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dispatch),      cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_missing_fault), cmocka_unit_test(test_conflicts),
-		cmocka_unit_test(test_bad_resources),
+		cmocka_unit_test(test_bad_resources), cmocka_unit_test(wide_resource),
 	};
 
 	return cmocka_run_group_tests_name("axdevice bus", tests, NULL, NULL);
