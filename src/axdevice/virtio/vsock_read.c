@@ -147,8 +147,6 @@ static int send_data(struct vsock_conn *conn)
 		axvirtio_vsock_host_eof(conn);
 	} else if (n < 0 && code != EAGAIN) {
 		axvirtio_vsock_abort(conn);
-	} else if (n < 0) {
-		conn->readable = false;
 	} else if (n < (ssize_t)room) {
 		/* All there was; the loop tells when there is more. */
 		conn->readable = false;
