@@ -204,6 +204,9 @@ static void get_id(struct blk_request *request)
 
 static void execute(struct blk_request *request)
 {
+	/* Zeroes cost what they are, not what asks for them: blk_zero.c. */
+	if (request->type != VIRTIO_BLK_T_WRITE_ZEROES)
+		limit_charge(&request->queue->blk->limit, request->data_bytes);
 	switch (request->type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
@@ -249,9 +252,9 @@ int axvirtio_blk_serve_one(struct axvirtio *device, unsigned index)
 		return r;
 	}
 	if (parse(request, &chain)) {
-		limit_charge(&blk->limit, request->data_bytes);
 		execute(request);
 	} else {
+		limit_charge(&blk->limit, 0);
 		axvirtio_blk_end(request, VIRTIO_BLK_S_IOERR);
 	}
 	return 1;

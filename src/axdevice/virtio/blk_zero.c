@@ -208,10 +208,23 @@ static void next_range(struct blk_request *request)
 	}
 }
 
+static void charge(const struct blk_request *request)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < request->ranges; i++)
+		bytes += (uint64_t)request->list[i].num_sectors * SECTOR;
+	limit_charge(&request->queue->blk->limit, bytes);
+}
+
 void axvirtio_blk_zero(struct blk_request *request)
 {
-	const uint8_t status = take_list(request);
+	uint8_t status;
 
+	request->ranges = 0;
+	status = take_list(request);
+	if (request->type == VIRTIO_BLK_T_WRITE_ZEROES)
+		charge(request);
 	if (status != VIRTIO_BLK_S_OK)
 		axvirtio_blk_end(request, status);
 	else if (!axvirtio_blk_is_whole(request->queue))

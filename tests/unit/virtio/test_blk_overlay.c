@@ -427,6 +427,41 @@ static void test_reopen(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, DATA_GPA, 512), IOERR_);
 }
 
+/* What has to be copied up first takes longer than what stands behind it in the queue. */
+static void test_out_of_order(void **state)
+{
+	const struct axvirtio_blk_config config = overlay_config(overlay);
+	const unsigned order[] = {1, 0, 2};
+	uint16_t heads[3];
+	uint32_t id, len;
+
+	(void)state;
+	blk_up(&config, F_FLUSH);
+	put_header(HEADER_GPA, VIRTIO_BLK_T_OUT, 13);
+	put_header(HEADER_GPA + 16, VIRTIO_BLK_T_IN, 100);
+	put_header(HEADER_GPA + 32, VIRTIO_BLK_T_OUT, 14); /* the same cluster: it waits */
+	for (unsigned i = 0; i < 3; i++) {
+		const struct buffer b[] = {{HEADER_GPA + 16 * i, 16, false},
+					   {DATA_GPA + 512 * i, 512, i == 1},
+					   {STATUS_GPA + i, 1, true}};
+
+		stamp(guest(&m, DATA_GPA + 512 * i, 512), i == 2 ? 14 : 13, 5);
+		heads[i] = offer_chain(&ring, b, 3);
+	}
+	wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	while (axvirtio_poll(device))
+		;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(take_used(&ring, &id, &len));
+		assert_int_equal(id, heads[order[i]]);
+		assert_int_equal(((uint8_t *)guest(&m, STATUS_GPA, 3))[i], OK_);
+	}
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 8, DATA_GPA, CLUSTER), OK_);
+	for (uint32_t i = 8; i < 16; i++)
+		assert_int_equal(version_of(guest(&m, DATA_GPA + 512 * (i - 8), 512), i),
+				 i == 13 || i == 14 ? 5 : 1);
+}
+
 /* Direct I/O copies and splits in whole blocks, from buffers of any alignment. */
 static void test_direct(void **state)
 {
@@ -694,10 +729,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_power_fails), T(test_power_fails_write_through),
-		T(test_reopen),      T(test_direct),
-		T(test_header),      T(test_bitmap),
-		T(test_files),       T(test_locks),
-		T(test_errors),      T(test_large),
+		T(test_reopen),      T(test_out_of_order),
+		T(test_direct),      T(test_header),
+		T(test_bitmap),      T(test_files),
+		T(test_locks),       T(test_errors),
+		T(test_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

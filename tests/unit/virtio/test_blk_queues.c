@@ -6,6 +6,8 @@
 #include "blk_driver.h"
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
 
 #define OK_    VIRTIO_BLK_S_OK
 #define QUEUES 4
@@ -24,6 +26,20 @@ static struct ax_loop *loops[2];
 static pthread_t threads[2];
 static unsigned loop_count;
 static struct axvirtio_blk_config config;
+static enum ax_loop_engine engine;
+
+/* A slow disk, for loops without io_uring: reads wait until they may go on. */
+static _Atomic bool is_slow;
+static sem_t in_read, go_on;
+
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
+{
+	if (is_slow) {
+		sem_post(&in_read);
+		sem_wait(&go_on);
+	}
+	return syscall(SYS_preadv2, fd, iov, count, at, 0, flags);
+}
 
 static void *run_loop(void *arg)
 {
@@ -38,7 +54,7 @@ static void up(uint32_t queues, unsigned loop_total)
 	config.queues = queues;
 	loop_count = loop_total;
 	for (unsigned i = 0; i < loop_count; i++)
-		assert_int_equal(ax_loop_create(AX_LOOP_AUTO, &loops[i], NULL), 0);
+		assert_int_equal(ax_loop_create(engine, &loops[i], NULL), 0);
 	m.services.io_loop = loops[0];
 	m.services.io_loops = loops;
 	m.services.io_loop_count = loop_count;
@@ -124,6 +140,7 @@ static int setup(void **state)
 	machine_init(&m);
 	image_create(SECTORS * 512);
 	config = blk_config(false);
+	engine = AX_LOOP_AUTO;
 	return 0;
 }
 
@@ -343,6 +360,63 @@ static void test_reset_storm(void **state)
 	}
 }
 
+static void *reset_disk(void *arg)
+{
+	wr(dev, VIRTIO_MMIO_STATUS, 0);
+	atomic_store((_Atomic bool *)arg, true);
+	return NULL;
+}
+
+/* must-test 7: a reset lasts as long as what the disk has begun, on whichever queue; then nothing
+ * comes any more. */
+static void test_slow_disk(void **state)
+{
+	_Atomic bool done = false;
+	pthread_t thread;
+	uint8_t *data[2];
+
+	(void)state;
+	sem_init(&in_read, 0, 0);
+	sem_init(&go_on, 0, 0);
+	engine = AX_LOOP_EPOLL;
+	up(2, 2);
+	start_all(F_MQ | F_FLUSH);
+	is_slow = true;
+	for (unsigned q = 0; q < 2; q++) {
+		data[q] = guest(&m, DATAS(q), BYTES * DEPTH);
+		for (unsigned i = 0; i < DEPTH; i++)
+			put(q, i, VIRTIO_BLK_T_IN, i * 8, BYTES);
+		kick(q);
+	}
+	sem_wait(&in_read);
+	sem_wait(&in_read);
+	assert_int_equal(pthread_create(&thread, NULL, reset_disk, &done), 0);
+	usleep(20000);
+	assert_false(done);
+	is_slow = false;
+	sem_post(&go_on);
+	usleep(20000);
+	assert_false(done); /* the other queue's is still out */
+	sem_post(&go_on);
+	pthread_join(thread, NULL);
+	assert_true(done);
+	for (unsigned q = 0; q < 2; q++) {
+		memset(data[q], 0xa5, BYTES * DEPTH);
+		memset(rings[q].used, 0xa5, 4 + 8 * QUEUE);
+	}
+	usleep(20000);
+	for (unsigned q = 0; q < 2; q++) {
+		for (unsigned i = 0; i < BYTES * DEPTH; i++)
+			assert_int_equal(data[q][i], 0xa5);
+		assert_int_equal(((uint8_t *)rings[q].used)[2], 0xa5);
+	}
+	/* And it is as good as new. */
+	start_all(F_MQ | F_FLUSH);
+	put(0, 0, VIRTIO_BLK_T_IN, 0, BYTES);
+	kick(0);
+	wait_all(0, 1);
+}
+
 /* 200 requests per second for both queues together, a burst of ten: 40 take some 150 ms. */
 static void test_limit(void **state)
 {
@@ -377,8 +451,8 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_offer),       T(test_exchange), T(test_overlay),
-		T(test_reset_storm), T(test_limit),
+		T(test_offer),       T(test_exchange),  T(test_overlay),
+		T(test_reset_storm), T(test_slow_disk), T(test_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
