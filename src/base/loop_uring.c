@@ -128,7 +128,9 @@ static int enter(struct ax_loop *loop, uint64_t timeout_ns)
 	ax_counter_add(&loop->syscalls, 1);
 	if (timeout_ns == AX_LOOP_FOREVER)
 		rc = io_uring_submit_and_wait(uring, 1);
-	else if (timeout_ns == 0) /* a timeout of nothing would sleep until its timer fires */
+	else if (timeout_ns == 0 || io_uring_cq_ready(uring))
+		/* A timeout of nothing would sleep until its timer fires; and with completions
+		 * there already, the library would not have the kernel do what it has put off. */
 		rc = io_uring_submit_and_get_events(uring);
 	else
 		rc = io_uring_submit_and_wait_timeout(uring, &cqe, 1, &timeout, NULL);
