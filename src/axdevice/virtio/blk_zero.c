@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <linux/falloc.h>
 
-#define CHUNK_VECTORS 16U /* of zeroes, in one write */
+#define CHUNK_VECTORS 256U /* of zeroes, in one write */
 
-static uint8_t zeroes[64 * 1024] __attribute__((aligned(4096))); /* only ever read */
+static const uint8_t zeroes[4096] __attribute__((aligned(4096)));
 
 static void next_range(struct blk_request *request);
 
@@ -96,7 +96,7 @@ static void write_zeroes(struct blk_request *request)
 		request->zero_piece = chunk;
 	for (uint64_t left = request->zero_piece; left; left -= request->iov[count++].iov_len)
 		request->iov[count] = (struct iovec){
-			.iov_base = zeroes,
+			.iov_base = (void *)(uintptr_t)zeroes, /* only read */
 			.iov_len = left < sizeof(zeroes) ? left : sizeof(zeroes),
 		};
 	request->data = (struct iov_cursor){request->iov, count};
