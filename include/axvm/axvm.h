@@ -114,6 +114,13 @@ int axvm_stop(struct axvm *vm, enum axvm_stop_reason reason, struct ax_error *er
 int axvm_pause(struct axvm *vm, struct ax_error *err);
 int axvm_resume(struct axvm *vm, struct ax_error *err);
 
+/* Another file behind disk `index`, without the guest's noticing more than a new size; path NULL:
+ * what now has the old name, or has grown. On failure the old one stays. Control thread, while
+ * running. */
+int axvm_replace_disk(struct axvm *vm, size_t index, const char *path, struct ax_error *err);
+/* How much memory the guest is asked to give back; it follows as it can. Any thread. -ENODEV
+ * without a balloon. */
+int axvm_set_balloon(struct axvm *vm, uint64_t size_bytes, struct ax_error *err);
 /* The terminal of the first virtio console port has another size. Any thread. */
 void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows);
 

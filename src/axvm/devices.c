@@ -291,3 +291,29 @@ void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows)
 	if (dev)
 		axvirtio_console_resize(axvirtio_of(dev), columns, rows);
 }
+
+int axvm_replace_disk(struct axvm *vm, size_t index, const char *path, struct ax_error *err)
+{
+	struct axdev *dev;
+	char name[16];
+
+	snprintf(name, sizeof(name), "disk%zu", index);
+	dev = axbus_find(vm->bus, name);
+	if (!dev)
+		return ax_error_set(err, AX_ERROR_NOT_FOUND, ENODEV, "%s has no disk %zu",
+				    vm->config->name, index);
+	return axvirtio_blk_replace(axvirtio_of(dev), path, err);
+}
+
+int axvm_set_balloon(struct axvm *vm, uint64_t size_bytes, struct ax_error *err)
+{
+	struct axdev *dev = axbus_find(vm->bus, "balloon0");
+
+	if (!dev) {
+		ax_error_set(err, AX_ERROR_NOT_FOUND, ENODEV, "%s has no balloon",
+			     vm->config->name);
+		return ax_error_hint(err, "add --balloon");
+	}
+	axvirtio_balloon_set(axvirtio_of(dev), size_bytes);
+	return 0;
+}

@@ -18,8 +18,20 @@ struct session {
 	struct console console;
 	struct passt passt;
 	int signal_fd;
+	size_t disk_count;
 	bool stop_asked; /* by signal or key: ends a VM that would be restarted, too */
 };
+
+/* The files behind the disks may be others now, or larger. */
+static void look_at_disks(struct session *session)
+{
+	for (size_t i = 0; i < session->disk_count; i++) {
+		struct ax_error err = {0};
+
+		if (axvm_replace_disk(session->vm, i, NULL, &err))
+			(void)report_error(&err);
+	}
+}
 
 static void on_signal(void *ctx, int fd, uint32_t events)
 {
@@ -34,6 +46,10 @@ static void on_signal(void *ctx, int fd, uint32_t events)
 
 		if (console_size(&columns, &rows))
 			axvm_resize_console(session->vm, columns, rows);
+		return;
+	}
+	if (info.ssi_signo == SIGUSR1) {
+		look_at_disks(session);
 		return;
 	}
 	ax_log(AX_LOG_INFO, "run", "%s: stopping", strsignal((int)info.ssi_signo));
@@ -73,6 +89,7 @@ static int open_signals(struct session *session, struct ax_error *err)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (session->signal_fd < 0)
@@ -176,7 +193,7 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 
 static int run_config(const struct axcfg *config)
 {
-	struct session session = {.signal_fd = -1};
+	struct session session = {.signal_fd = -1, .disk_count = config->disk_count};
 	struct ax_error err = {0};
 	bool again;
 	int status, rc = open_signals(&session, &err);

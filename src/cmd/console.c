@@ -51,8 +51,8 @@ static void on_fatal(int signal_number)
 
 static void guard_terminal(void)
 {
-	static const int fatal[] = {SIGSEGV, SIGBUS,  SIGABRT, SIGFPE,  SIGILL, SIGSYS,
-				    SIGTRAP, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2};
+	static const int fatal[] = {SIGSEGV, SIGBUS,  SIGABRT, SIGFPE,  SIGILL,
+				    SIGSYS,  SIGTRAP, SIGXCPU, SIGALRM, SIGUSR2};
 	struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND};
 
 	sigemptyset(&action.sa_mask);

@@ -135,7 +135,7 @@ def main():
         case("sigquit", "spin", send(signal.SIGQUIT), 0),
         case("sigsegv", "spin", send(signal.SIGSEGV), -signal.SIGSEGV),
         case("sigabrt", "spin", send(signal.SIGABRT), -signal.SIGABRT),
-        case("sigusr1", "spin", send(signal.SIGUSR1), -signal.SIGUSR1),
+        case("sigusr2", "spin", send(signal.SIGUSR2), -signal.SIGUSR2),
         case("sigbus", "spin", send(signal.SIGBUS), 30, b"memory behind the guest is gone"),
         case("escape-x", "spin", keys(b"\x01", b"x"), 0),
         case("escape-in-one-read", "spin", keys(b"abc\x01x"), 0),

@@ -14,26 +14,29 @@ extern const struct axarch axarch_generic;
 
 /* ---- the machine ------------------------------------------------------------------------- */
 
-#define GENERIC_LOW_RAM_BYTES (3 * AX_GIB) /* what is more continues at 4 GiB */
-#define GENERIC_HIGH_RAM_GPA  (4 * AX_GIB)
-#define GENERIC_MAX_RAM_BYTES (64 * AX_GIB)
-#define GENERIC_MAX_VCPUS     255
-#define GENERIC_GPA_LIMIT     (1ULL << 40)
-#define GENERIC_DEVICE_GPA    0xd0000000ULL
-#define GENERIC_DEVICE_STRIDE 0x1000ULL
-#define GENERIC_DEVICE_COUNT  32
-#define GENERIC_FIRST_GSI     16 /* of the device slots, one each */
-#define GENERIC_GSI_COUNT     64
-#define GENERIC_MSI_COUNT     256 /* GSIs from GENERIC_GSI_COUNT on */
-#define GENERIC_HYPERCALL_GPA 0xd0100000ULL
-#define GENERIC_SERIAL_PORT   0x3f8
-#define GENERIC_SERIAL_GSI    4
-#define GENERIC_MARK_PORT     0x80
-#define GENERIC_POWER_PORT    0x604 /* 16-bit 0x2000: off */
-#define GENERIC_RESET_PORT    0x64  /* 8-bit 0xfe */
-#define GENERIC_PANIC_PORT    0x505 /* 8-bit 1 */
-#define GENERIC_DEFAULT_LOAD  0x10000ULL
-#define GENERIC_GPR_COUNT     16
+#define GENERIC_LOW_RAM_BYTES   (3 * AX_GIB) /* what is more continues at 4 GiB */
+#define GENERIC_HIGH_RAM_GPA    (4 * AX_GIB)
+#define GENERIC_MAX_RAM_BYTES   (64 * AX_GIB)
+#define GENERIC_MAX_VCPUS       255
+#define GENERIC_GPA_LIMIT       (1ULL << 40)
+#define GENERIC_DEVICE_GPA      0xd0000000ULL
+#define GENERIC_DEVICE_STRIDE   0x1000ULL
+#define GENERIC_DEVICE_COUNT    32
+#define GENERIC_FIRST_GSI       16 /* of the device slots, one each */
+#define GENERIC_GSI_COUNT       64
+#define GENERIC_MSI_COUNT       256 /* GSIs from GENERIC_GSI_COUNT on */
+#define GENERIC_HYPERCALL_GPA   0xd0100000ULL
+#define GENERIC_PCI_ECAM_GPA    0xd0200000ULL
+#define GENERIC_PCI_WINDOW_GPA  0xd1000000ULL
+#define GENERIC_PCI_WINDOW_SIZE 0x1000000ULL
+#define GENERIC_SERIAL_PORT     0x3f8
+#define GENERIC_SERIAL_GSI      4
+#define GENERIC_MARK_PORT       0x80
+#define GENERIC_POWER_PORT      0x604 /* 16-bit 0x2000: off */
+#define GENERIC_RESET_PORT      0x64  /* 8-bit 0xfe */
+#define GENERIC_PANIC_PORT      0x505 /* 8-bit 1 */
+#define GENERIC_DEFAULT_LOAD    0x10000ULL
+#define GENERIC_GPR_COUNT       16
 
 /* ---- scripts ----------------------------------------------------------------------------- */
 

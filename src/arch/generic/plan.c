@@ -4,6 +4,7 @@
  */
 #include "generic_priv.h"
 
+#include <axvm/pci.h>
 #include <errno.h>
 
 static int check_request(const struct axarch_vm_config *config, struct ax_error *err)
@@ -55,12 +56,27 @@ int generic_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_
 			.gpa = GENERIC_HYPERCALL_GPA,
 			.size_bytes = AXAS_PAGE_SIZE,
 		},
+		{
+			.name = "pci-ecam",
+			.kind = AXAS_LAYOUT_EMULATED_DEVICE,
+			.gpa = GENERIC_PCI_ECAM_GPA,
+			.size_bytes = AXPCI_ECAM_BYTES,
+		},
+		{
+			.name = "pci-window",
+			.kind = AXAS_LAYOUT_EMULATED_DEVICE,
+			.gpa = GENERIC_PCI_WINDOW_GPA,
+			.size_bytes = GENERIC_PCI_WINDOW_SIZE,
+		},
 	};
 	struct axarch_plan plan = {
 		.gpa_limit = GENERIC_GPA_LIMIT,
 		.device_gpa = GENERIC_DEVICE_GPA,
 		.device_stride = GENERIC_DEVICE_STRIDE,
 		.device_count = GENERIC_DEVICE_COUNT,
+		.pci = {.ecam_gpa = GENERIC_PCI_ECAM_GPA,
+			.window_gpa = GENERIC_PCI_WINDOW_GPA,
+			.window_bytes = GENERIC_PCI_WINDOW_SIZE},
 	};
 
 	int rc = generic_faults_strike_once(config->kvm_device, GENERIC_HOOK_PLAN, err);

@@ -172,8 +172,6 @@ static void test_wrong_requests(void **state)
 		{"--region=gpa=0x40000000,size=4K,type=reserved,path=/nonexistent", AX_ERROR_NONE,
 		 "/nonexistent", ""},
 		{"--protocol=pvh", AX_ERROR_NONE, "", ""},
-		{"--transport=pci", AX_ERROR_UNSUPPORTED, "generic machines have no PCI host yet",
-		 "mmio"},
 	};
 	struct holdings before;
 	char word[128];

@@ -59,7 +59,8 @@ static void test_plan(void **state)
 			assert_int_equal(plan.memory[1].gpa, 4 * AX_GIB);
 			assert_int_equal(plan.memory[1].size_bytes, good[i].high);
 		}
-		assert_int_equal(plan.layout.count, plan.memory_count + 2);
+		assert_int_equal(plan.layout.count, plan.memory_count + 4);
+		assert_true(plan.pci.ecam_gpa >= 3 * AX_GIB);
 		assert_int_equal(plan.device_count, 32);
 		assert_true(plan.device_gpa >= 3 * AX_GIB);
 		for (uint32_t slot = 1; slot < plan.device_count; slot++)

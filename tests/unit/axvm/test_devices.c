@@ -1,0 +1,121 @@
+/*
+ * What can be done to the devices of a VM that runs, and devices on several I/O threads: every
+ * class there is on one machine, built, run and ended without anything left behind.
+ */
+#include "rig.h"
+
+#include <axvm/virtio_devices.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTORS 64
+
+static const char *new_disk(void)
+{
+	static char bytes[SECTORS * 512];
+
+	return rig_file(bytes, sizeof(bytes));
+}
+
+/* The capacity as the guest reads it: le64 at the start of the config space (Spec 5.2.4). */
+static uint64_t capacity_of(struct rig *rig)
+{
+	const struct axdev *disk = axbus_find(axvm_bus(rig->vm), "disk0");
+	const struct axvirtio *device = axvirtio_of(disk);
+	uint64_t sectors = 0;
+
+	assert_non_null(device);
+	memcpy(&sectors, device->config, sizeof(sectors));
+	return sectors;
+}
+
+static void test_disk_grows(void **state)
+{
+	const char *disk = new_disk();
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("--disk", disk));
+	RIG_SCRIPT(&rig, 0, STEP_SPIN);
+	rig_boot(&rig);
+	assert_int_equal(capacity_of(&rig), SECTORS);
+	assert_int_equal(truncate(disk, 2 * SECTORS * 512), 0);
+	assert_int_equal(axvm_replace_disk(rig.vm, 0, NULL, &rig.err), 0);
+	assert_int_equal(capacity_of(&rig), 2 * SECTORS);
+	assert_int_equal(axvm_replace_disk(rig.vm, 1, NULL, &rig.err), -ENODEV);
+	assert_non_null(strstr(rig.err.message, "no disk 1"));
+	/* Refused: the old one stays. */
+	assert_true(axvm_replace_disk(rig.vm, 0, "/nonexistent/disk", &rig.err) < 0);
+	assert_int_equal(capacity_of(&rig), 2 * SECTORS);
+	rig_finish(&rig);
+}
+
+static void test_balloon(void **state)
+{
+	struct axvirtio_balloon_stats stats;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("--balloon", "--balloon-size=4M"));
+	RIG_SCRIPT(&rig, 0, STEP_SPIN);
+	rig_boot(&rig);
+	assert_int_equal(axvm_set_balloon(rig.vm, 8 << 20, &rig.err), 0);
+	axvirtio_balloon_get_stats(axvirtio_of(axbus_find(axvm_bus(rig.vm), "balloon0")), &stats);
+	assert_int_equal(stats.wanted_bytes, 8 << 20);
+	assert_int_equal(stats.actual_bytes, 0);
+	rig_finish(&rig);
+
+	rig_init(&rig, WORDS("--rng"));
+	assert_int_equal(rig_create(&rig), 0);
+	assert_int_equal(axvm_set_balloon(rig.vm, 8 << 20, &rig.err), -ENODEV);
+	assert_non_null(strstr(rig.err.hint, "--balloon"));
+	rig_finish(&rig);
+}
+
+/* One of each, on four threads and on either transport; ends as it began. */
+static void test_all_of_them(void **state)
+{
+	static const char *const transports[] = {"mmio", "pci"};
+	const char *disk = new_disk();
+	char vsock[128];
+	struct holdings before = {0};
+
+	(void)state;
+	snprintf(vsock, sizeof(vsock), "%s.sock", disk);
+	for (int round = 0; round < 20; round++) {
+		const char *transport = transports[round % 2];
+		struct rig rig;
+
+		if (round == 2)
+			holdings_read(&before);
+		rig_init(&rig,
+			 WORDS("-c", "2", "--transport", transport, "--io-threads=4", "--rng",
+			       "--balloon", "--vsock", vsock, "--console=null", "--disk", disk));
+		RIG_SCRIPT(&rig, 0, STEP_SPIN);
+		RIG_SCRIPT(&rig, 1, STEP_SPIN);
+		if (rig_create(&rig))
+			fail_msg("%s: %s", transport, rig.err.message);
+		assert_non_null(axbus_find(axvm_bus(rig.vm), "vsock0"));
+		if (round % 4 < 2) {
+			assert_int_equal(axvm_start(rig.vm, &rig.err), 0);
+			assert_int_equal(axvm_pause(rig.vm, &rig.err), 0);
+			assert_int_equal(axvm_resume(rig.vm, &rig.err), 0);
+		}
+		rig_finish(&rig);
+		assert_int_equal(access(vsock, F_OK), -1);
+	}
+	holdings_check(&before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_disk_grows),
+		cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_all_of_them),
+	};
+
+	return cmocka_run_group_tests(tests, rig_warm_up, NULL);
+}
