@@ -84,8 +84,8 @@ add_tool() {
 		add_path "$file:/usr/bin/lkvm"
 		;;
 	bash) add_program bash; ln -sf bash "$payload$(command -v bash | sed 's,bash$,rbash,')" ;;
-	fio | strace | perf | gdb | iasl | fsck.ext4) add_program "$1" ;;
-	*) die "--with $1: known are bash, fio, fsck.ext4, gdb, iasl, kvmtool, perf, qemu, strace" ;;
+	fio | strace | perf | gdb | iasl | fsck.ext4 | passt) add_program "$1" ;;
+	*) die "--with $1: known are bash, fio, fsck.ext4, gdb, iasl, kvmtool, passt, perf, qemu, strace" ;;
 	esac
 }
 

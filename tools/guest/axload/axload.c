@@ -11,6 +11,7 @@
  *   axload send|recv ADDRESS [bytes=1m] [jobs=1] [verify]    bytes for each of jobs connections
  *   axload udp-send tcp:HOST:PORT [bytes=64] [ops=10000]
  *   axload udp-count PORT                    counts until nothing comes for a second
+ *   axload run COMMAND [ops=1]               what a shell makes of COMMAND
  *   axload mark N
  *
  * ADDRESS is tcp:HOST:PORT, vsock:CID:PORT, unix:PATH, or hybrid:PATH:PORT (a Unix socket that
@@ -131,6 +132,14 @@ static uint64_t virtio_irqs(void)
 	return sum;
 }
 
+static uint64_t own_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 void span_begin(struct span *span, const char *name, int argc, char **argv)
 {
 	*span = (struct span){.name = name, .mark = number(argc, argv, "mark", 0)};
@@ -139,12 +148,14 @@ void span_begin(struct span *span, const char *name, int argc, char **argv)
 		mark(span->mark);
 		usleep(300000);
 	}
+	span->cpu_ns = own_cpu_ns();
 	span->start_ns = now_ns();
 }
 
 void span_end(struct span *span, uint64_t ops)
 {
 	const uint64_t ns = now_ns() - span->start_ns;
+	const uint64_t cpu_ns = own_cpu_ns() - span->cpu_ns;
 	const uint64_t irqs = virtio_irqs();
 
 	if (span->mark) {
@@ -152,10 +163,23 @@ void span_end(struct span *span, uint64_t ops)
 		mark(span->mark + 1);
 		usleep(300000);
 	}
-	printf("axload %s mark %llu ops %llu us %llu irqs %llu\n", span->name,
+	printf("axload %s mark %llu ops %llu us %llu cpu_us %llu irqs %llu\n", span->name,
 	       (unsigned long long)span->mark, (unsigned long long)ops,
-	       (unsigned long long)(ns / 1000), (unsigned long long)(irqs - span->irqs));
+	       (unsigned long long)(ns / 1000), (unsigned long long)(cpu_ns / 1000),
+	       (unsigned long long)(irqs - span->irqs));
 	fflush(stdout);
+}
+
+static int run(int argc, char **argv)
+{
+	struct span span;
+
+	span_begin(&span, "run", argc, argv);
+	const int status = system(argv[1]);
+	if (status != 0)
+		fail("%s: status %d", argv[1], status);
+	span_end(&span, number(argc, argv, "ops", 1));
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -164,9 +188,11 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} parts[] = {
-		{"disk", axload_disk},    {"journal", axload_journal}, {"serve", axload_serve},
-		{"rtt", axload_stream},   {"send", axload_stream},     {"recv", axload_stream},
-		{"udp-send", axload_udp}, {"udp-count", axload_udp},
+		{"disk", axload_disk},     {"journal", axload_journal},
+		{"serve", axload_serve},   {"rtt", axload_stream},
+		{"send", axload_stream},   {"recv", axload_stream},
+		{"udp-send", axload_udp},  {"run", run},
+		{"udp-count", axload_udp},
 	};
 
 	if (argc >= 3 && !strcmp(argv[1], "mark")) {
@@ -177,6 +203,6 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], parts[i].name))
 			return parts[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "usage: axload disk|journal FILE, serve|rtt|send|recv ADDRESS, udp-send, "
-			"udp-count, mark [WORD]...\n");
+			"udp-count, run, mark [WORD]...\n");
 	return 64;
 }

@@ -27,10 +27,11 @@ bool flag(int argc, char **argv, const char *name);
 
 /* Between the two the load runs, and nothing else: mark=N in the words is shown to KVM (the
  * hypercalls 0xbe00 + N and N + 1), with a pause for whoever takes stock. span_end prints
- * "axload NAME ops N us T irqs I", where irqs are those of virtio devices. */
+ * "axload NAME mark M ops N us T cpu_us C irqs I": the time it took, that of this process' CPU,
+ * and the interrupts of virtio devices. */
 struct span {
 	const char *name;
-	uint64_t mark, start_ns, irqs;
+	uint64_t mark, start_ns, cpu_ns, irqs;
 };
 void span_begin(struct span *span, const char *name, int argc, char **argv);
 void span_end(struct span *span, uint64_t ops);
