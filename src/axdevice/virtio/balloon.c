@@ -151,7 +151,7 @@ static void handle_queue(struct axvirtio *device, unsigned index)
 	else if (index == 1)
 		axvirtio_serve(device, index, deflate_one);
 	else if (index == BALLOON_STATS && features & F_STATS)
-		axvirtio_serve(device, index, balloon_stats_one);
+		axvirtio_serve(device, index, axvirtio_balloon_stats_one);
 	else if (features & F_REPORTING)
 		axvirtio_serve(device, index, report_one);
 }
@@ -175,7 +175,7 @@ static void reset(struct axvirtio *device)
 	struct balloon *balloon = balloon_of(device);
 
 	balloon->features = 0;
-	balloon_stats_forget(&balloon->stats);
+	axvirtio_balloon_stats_forget(&balloon->stats);
 	atomic_store(&balloon->actual_pages, 0);
 	pthread_mutex_lock(&device->core->config_lock);
 	memset(balloon->config + CONFIG_ACTUAL, 0, sizeof(uint32_t));
@@ -199,19 +199,19 @@ static void write_config(struct axvirtio *device, uint32_t offset, const uint8_t
 
 static int bound(struct axvirtio *device, struct ax_error *err)
 {
-	return balloon_stats_bound(balloon_of(device), err);
+	return axvirtio_balloon_stats_bound(balloon_of(device), err);
 }
 
 static void unbound(struct axvirtio *device)
 {
-	balloon_stats_unbound(balloon_of(device));
+	axvirtio_balloon_stats_unbound(balloon_of(device));
 }
 
 static void destroy(struct axvirtio *device)
 {
 	struct balloon *balloon = balloon_of(device);
 
-	balloon_stats_finish(&balloon->stats);
+	axvirtio_balloon_stats_finish(&balloon->stats);
 	free(balloon);
 }
 
@@ -252,7 +252,7 @@ void axvirtio_balloon_get_stats(const struct axvirtio *device,
 		.reported_bytes = ax_counter_read(&balloon->reported_bytes),
 		.refused = ax_counter_read(&balloon->refused),
 	};
-	balloon_stats_read(&balloon->stats, ret_stats);
+	axvirtio_balloon_stats_read(&balloon->stats, ret_stats);
 }
 
 int axvirtio_balloon_create(const char *name, const struct axvirtio_balloon_config *config,
@@ -263,7 +263,7 @@ int axvirtio_balloon_create(const char *name, const struct axvirtio_balloon_conf
 	if (!balloon)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for device %s",
 				    name);
-	balloon_stats_init(&balloon->stats, config->stats_interval_ns);
+	axvirtio_balloon_stats_init(&balloon->stats, config->stats_interval_ns);
 	balloon->device = (struct axvirtio){
 		.ops = &balloon_ops,
 		.class_name = "virtio-balloon",

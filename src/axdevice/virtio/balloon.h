@@ -41,12 +41,13 @@ static inline struct balloon *balloon_of(struct axvirtio *device)
 	return ax_container_of(device, struct balloon, device);
 }
 
-void balloon_stats_init(struct balloon_stats *stats, uint64_t interval_ns);
-void balloon_stats_finish(struct balloon_stats *stats);
-int balloon_stats_bound(struct balloon *balloon, struct ax_error *err);
-void balloon_stats_unbound(struct balloon *balloon);
-void balloon_stats_forget(struct balloon_stats *stats); /* at a reset */
-int balloon_stats_one(struct axvirtio *device, unsigned index);
-void balloon_stats_read(struct balloon_stats *stats, struct axvirtio_balloon_stats *ret_stats);
+void axvirtio_balloon_stats_init(struct balloon_stats *stats, uint64_t interval_ns);
+void axvirtio_balloon_stats_finish(struct balloon_stats *stats);
+int axvirtio_balloon_stats_bound(struct balloon *balloon, struct ax_error *err);
+void axvirtio_balloon_stats_unbound(struct balloon *balloon);
+void axvirtio_balloon_stats_forget(struct balloon_stats *stats); /* at a reset */
+int axvirtio_balloon_stats_one(struct axvirtio *device, unsigned index);
+void axvirtio_balloon_stats_read(struct balloon_stats *stats,
+				 struct axvirtio_balloon_stats *ret_stats);
 
 #endif

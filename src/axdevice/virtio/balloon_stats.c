@@ -10,19 +10,19 @@
 /* More tags than were ever defined; what stands behind them is not looked at. */
 #define MAX_ENTRIES 64U
 
-void balloon_stats_init(struct balloon_stats *stats, uint64_t interval_ns)
+void axvirtio_balloon_stats_init(struct balloon_stats *stats, uint64_t interval_ns)
 {
 	stats->interval_ns = interval_ns;
 	pthread_mutex_init(&stats->lock, NULL);
-	balloon_stats_forget(stats);
+	axvirtio_balloon_stats_forget(stats);
 }
 
-void balloon_stats_finish(struct balloon_stats *stats)
+void axvirtio_balloon_stats_finish(struct balloon_stats *stats)
 {
 	pthread_mutex_destroy(&stats->lock);
 }
 
-void balloon_stats_forget(struct balloon_stats *stats)
+void axvirtio_balloon_stats_forget(struct balloon_stats *stats)
 {
 	stats->holds = false;
 	pthread_mutex_lock(&stats->lock);
@@ -57,7 +57,7 @@ static void take_figures(struct balloon_stats *stats, struct iov_cursor *in)
 	pthread_mutex_unlock(&stats->lock);
 }
 
-int balloon_stats_one(struct axvirtio *device, unsigned index)
+int axvirtio_balloon_stats_one(struct axvirtio *device, unsigned index)
 {
 	struct balloon *balloon = balloon_of(device);
 	struct balloon_stats *stats = &balloon->stats;
@@ -88,12 +88,12 @@ static void on_timer(void *ctx, int fd, uint32_t events)
 	if (balloon->stats.holds) {
 		balloon->stats.holds = false;
 		axvirtio_push(device, BALLOON_STATS, balloon->stats.head, 0, 0);
-		axvirtio_serve(device, BALLOON_STATS, balloon_stats_one);
+		axvirtio_serve(device, BALLOON_STATS, axvirtio_balloon_stats_one);
 	}
 	axvirtio_leave(device, BALLOON_STATS);
 }
 
-int balloon_stats_bound(struct balloon *balloon, struct ax_error *err)
+int axvirtio_balloon_stats_bound(struct balloon *balloon, struct ax_error *err)
 {
 	const uint64_t interval_ns = balloon->stats.interval_ns;
 
@@ -103,13 +103,14 @@ int balloon_stats_bound(struct balloon *balloon, struct ax_error *err)
 				 interval_ns, on_timer, balloon, &balloon->stats.timer, err);
 }
 
-void balloon_stats_unbound(struct balloon *balloon)
+void axvirtio_balloon_stats_unbound(struct balloon *balloon)
 {
 	ax_loop_remove(balloon->stats.timer);
 	balloon->stats.timer = NULL;
 }
 
-void balloon_stats_read(struct balloon_stats *stats, struct axvirtio_balloon_stats *ret_stats)
+void axvirtio_balloon_stats_read(struct balloon_stats *stats,
+				 struct axvirtio_balloon_stats *ret_stats)
 {
 	pthread_mutex_lock(&stats->lock);
 	ret_stats->updated_ns = stats->updated_ns;

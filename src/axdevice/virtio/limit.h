@@ -17,6 +17,15 @@
 
 #include <axvm/virtio_devices.h>
 
+/* Short here; the library's symbols carry its prefix. */
+#define limit_init          axvirtio_limit_init
+#define limit_init_at       axvirtio_limit_init_at
+#define limit_may_take      axvirtio_limit_may_take
+#define limit_may_take_at   axvirtio_limit_may_take_at
+#define limit_charge        axvirtio_limit_charge
+#define limit_waiter_init   axvirtio_limit_waiter_init
+#define limit_waiter_finish axvirtio_limit_waiter_finish
+
 /*
  * Generic cell rate. Both times are told in tokens, of which per_s come every second since the
  * start: `paid` is when all that was let through will have been paid for, and what it is ahead of
