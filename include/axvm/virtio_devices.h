@@ -133,7 +133,8 @@ void axnet_switch_destroy(struct axnet_switch *net_switch);
  * when all its copies are closed. -ENOSPC when there are 256. Any thread. */
 int axnet_switch_add_port(struct axnet_switch *net_switch, int *ret_fd, struct ax_error *err);
 
-/* The same for one end that came from elsewhere (accept): the switch's on success. */
+/* The same for one end that came from elsewhere (accept), a non-blocking seqpacket socket: the
+ * switch's on success. */
 int axnet_switch_adopt_port(struct axnet_switch *net_switch, int fd, struct ax_error *err);
 
 struct axnet_switch_stats {

@@ -106,12 +106,11 @@ static void allow_bytes(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-int axnet_switch_add_port(struct axnet_switch *sw, int *ret_fd, struct ax_error *err)
+int axnet_switch_adopt_port(struct axnet_switch *sw, int fd, struct ax_error *err)
 {
 	const struct axvirtio_limit floods = {.bytes_per_s = FLOODS_S, .bytes_burst = FLOOD_BURST};
 	const uint64_t one = 1;
 	struct switch_port *port;
-	int fds[2];
 
 	if (atomic_fetch_add(&sw->port_count, 1) >= SWITCH_PORTS) {
 		atomic_fetch_sub(&sw->port_count, 1);
@@ -124,25 +123,33 @@ int axnet_switch_add_port(struct axnet_switch *sw, int *ret_fd, struct ax_error 
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a port");
 	}
 	port->owner = sw;
-	port->fd = -1;
+	port->fd = fd;
 	port->turn = 1;
 	limit_init(&port->floods, &floods);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
-		const int code = errno;
-
-		free_port(port);
-		return ax_error_set(err, AX_ERROR_DEVICE, code, "no socket pair for a port: %s",
-				    strerror(code));
-	}
-	allow_bytes(fds[0]);
-	allow_bytes(fds[1]);
-	port->fd = fds[0];
+	allow_bytes(fd);
 	pthread_mutex_lock(&sw->lock);
 	port->next = sw->arriving;
 	sw->arriving = port;
 	pthread_mutex_unlock(&sw->lock);
 	if (write(sw->arrival_fd, &one, sizeof(one)) < 0) {
 		/* only a counter at its limit refuses, and that is told enough */
+	}
+	return 0;
+}
+
+int axnet_switch_add_port(struct axnet_switch *sw, int *ret_fd, struct ax_error *err)
+{
+	int fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		return ax_error_set(err, AX_ERROR_DEVICE, errno, "no socket pair for a port: %s",
+				    strerror(errno));
+	allow_bytes(fds[1]);
+	r = axnet_switch_adopt_port(sw, fds[0], err);
+	if (r < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return r;
 	}
 	*ret_fd = fds[1];
 	return 0;
