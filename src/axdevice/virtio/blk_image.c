@@ -31,18 +31,6 @@ static int check_size(struct blk_image *image, uint64_t bytes, struct ax_error *
 	return 0;
 }
 
-/* Can holes be made in it? Asked where nothing is: behind the end. A block device tells when it is
- * tried. */
-static bool can_punch(const struct blk_file *file)
-{
-	const uint64_t end = ax_align_up(file->size_bytes, file->physical_bytes);
-
-	if (!file->regular)
-		return true;
-	return fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)end,
-			 file->physical_bytes) == 0;
-}
-
 static uint32_t larger(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
@@ -101,7 +89,8 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 		axvirtio_blk_image_close(image);
 		return r;
 	}
-	image->discards = !image->read_only && !config->no_discard && can_punch(&image->file);
+	/* Whether the host can is found out by the first one: to try would touch the file. */
+	image->discards = !image->read_only && !config->no_discard;
 	*ret_image = image;
 	return 0;
 }
