@@ -64,13 +64,24 @@ static void open_gates(struct axvirtio_core *core)
 	}
 }
 
+/* A loop of the device's own is run by whoever polls the device, and that is who waits here. */
+static void close_gate(const struct axvirtio_core *core, struct core_queue *queue)
+{
+	struct ax_loop *own_loop = core->device->own_loop;
+
+	gate_shut(&queue->gate);
+	while (queue->loop && queue->loop == own_loop && gate_is_used(&queue->gate))
+		ax_loop_step(own_loop);
+	gate_close(&queue->gate);
+}
+
 /* All are closed before any is waited for: the threads finish side by side. */
 void axvirtio_core_close_gates(struct axvirtio_core *core)
 {
 	for (unsigned i = 0; i < core->queue_count; i++)
 		gate_shut(&core->queue[i].gate);
 	for (unsigned i = 0; i < core->queue_count; i++)
-		gate_close(&core->queue[i].gate);
+		close_gate(core, &core->queue[i]);
 }
 
 static void stop_queue(struct core_queue *queue)
@@ -118,7 +129,7 @@ void axvirtio_core_set_queue_ready(struct axvirtio_core *core, uint32_t index, b
 	} else if (!ready && queue->ready) {
 		/* The only way to stop using a queue short of a reset; the driver reads the
 		 * register back and may then free the rings (4.2.2.2). */
-		gate_close(&queue->gate);
+		close_gate(core, queue);
 		stop_queue(queue);
 	} else if (ready != queue->ready) {
 		axvirtio_core_bad_write(core);

@@ -77,12 +77,17 @@ static inline void gate_shut(struct gate *gate)
 	atomic_store(&gate->open, false);
 }
 
+static inline bool gate_is_used(const struct gate *gate)
+{
+	return atomic_load(&gate->inside);
+}
+
 /* Never from inside: it would wait for itself. */
 static inline void gate_close(struct gate *gate)
 {
 	gate_shut(gate);
 	pthread_mutex_lock(&gate->lock);
-	while (atomic_load(&gate->inside))
+	while (gate_is_used(gate))
 		pthread_cond_wait(&gate->empty, &gate->lock);
 	pthread_mutex_unlock(&gate->lock);
 }

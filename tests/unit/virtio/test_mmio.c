@@ -21,6 +21,14 @@ static struct {
 	uint64_t features;
 	int activate_result;
 	unsigned delay_us; /* of each chain */
+	/* Requests of two operations each, the second begun when the first has ended. */
+	bool asynchronous;
+	struct ax_op op;
+	unsigned ops_left;
+	uint16_t head;
+	int fd;
+	uint8_t byte;
+	struct iovec iov;
 } toy;
 
 static int toy_activate(struct axvirtio *device, uint64_t features)
@@ -34,7 +42,19 @@ static int toy_activate(struct axvirtio *device, uint64_t features)
 static void toy_reset(struct axvirtio *device)
 {
 	(void)device;
+	assert_int_equal(toy.ops_left, 0);
 	toy.resets++;
+}
+
+static void toy_on_read(struct ax_op *op, int32_t result)
+{
+	assert_int_equal(result, 1);
+	if (--toy.ops_left) {
+		ax_op_readv(axvirtio_loop(&toy.device, 0), op, toy.fd, &toy.iov, 1, 0, 0);
+		return;
+	}
+	axvirtio_push(&toy.device, 0, toy.head, 1, 10);
+	axvirtio_release(&toy.device, 0);
 }
 
 static int toy_one(struct axvirtio *device, unsigned index)
@@ -43,7 +63,14 @@ static int toy_one(struct axvirtio *device, unsigned index)
 	struct axvq_chain chain;
 	int r = axvirtio_pop(device, index, iov, 16, &chain);
 
-	if (r > 0) {
+	if (r > 0 && toy.asynchronous) {
+		toy.head = chain.head;
+		toy.ops_left = 2;
+		toy.op.fn = toy_on_read;
+		toy.iov = (struct iovec){&toy.byte, 1};
+		axvirtio_hold(device, index);
+		ax_op_readv(axvirtio_loop(device, index), &toy.op, toy.fd, &toy.iov, 1, 0, 0);
+	} else if (r > 0) {
 		if (toy.delay_us)
 			usleep(toy.delay_us);
 		axvirtio_push(device, index, chain.head, 1, 10);
@@ -584,6 +611,47 @@ static void test_suspend_resume(void **state)
 	assert_int_equal(used_shown(&ring), 1);
 }
 
+/* Whoever polls a device is the only one who can end what is in flight, so waiting for it without
+ * doing so would be for ever. */
+static void test_quiet_without_a_thread(void **state)
+{
+	FILE *file = tmpfile();
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(fputc('x', file), 'x');
+	assert_int_equal(fflush(file), 0);
+	toy.fd = fileno(file);
+	toy.asynchronous = true;
+	for (unsigned way = 0; way < 3; way++) {
+		ring_init(&ring, &m, RING_GPA, 8);
+		set_desc(&ring, 0, BUF_GPA, 8, 0, 0);
+		negotiate(dev, F_VERSION_1);
+		start_queue(dev, &ring);
+		offer(&ring, 0);
+		kick(0);
+		assert_int_equal(toy.ops_left, 1);
+		alarm(10);
+		if (way == 1) {
+			wr(dev, VIRTIO_MMIO_QUEUE_SEL, 0);
+			wr(dev, VIRTIO_MMIO_QUEUE_READY, 0);
+		} else if (way == 2) {
+			assert_int_equal(dev->ops->suspend(dev, NULL), 0);
+			assert_int_equal(toy.ops_left, 0);
+			assert_int_equal(used_shown(&ring), 0);
+			assert_int_equal(dev->ops->resume(dev, NULL), 0);
+			while (axvirtio_poll(&toy.device))
+				;
+			assert_int_equal(used_shown(&ring), 1);
+		}
+		assert_int_equal(toy.ops_left, way == 0);
+		wr(dev, VIRTIO_MMIO_STATUS, 0);
+		assert_int_equal(toy.ops_left, 0);
+		alarm(0);
+	}
+	fclose(file);
+}
+
 /* ---- configuration space ------------------------------------------------------------------------
  */
 
@@ -737,6 +805,7 @@ int main(void)
 		T(test_needs_reset),
 		T(test_chains_before_driver_ok),
 		T(test_suspend_resume),
+		T(test_quiet_without_a_thread),
 		T(test_config_any_access),
 		T(test_config_change),
 		T(test_creation),
