@@ -95,9 +95,15 @@ int axvirtio_net_chains_ready(struct net_pair *pair)
 			axvirtio_want_kicks(device, queue, false);
 			return 1;
 		}
-		/* Chains that cannot be taken (a reset waits) are no reason to look again. */
-		if (!axvirtio_want_kicks(device, queue, true) || !r)
+		if (!axvirtio_want_kicks(device, queue, true))
 			return 0;
+		/* They came before the driver could see that we want a kick, and none will come for
+		 * them. Or they cannot be taken, as a reset waits: so not again before the loop has
+		 * been round. */
+		if (!r) {
+			axvirtio_wake(device, queue);
+			return 0;
+		}
 	}
 }
 
