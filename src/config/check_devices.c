@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_STATS_NS 10000000ULL /* of the balloon: each is an exit and an interrupt */
+
 /* ---- settling -------------------------------------------------------------------------------- */
 
 static bool console_on_terminal(const struct axcfg *config)
@@ -178,6 +180,12 @@ static int check_io(const struct axcfg *config, struct ax_error *err)
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 			     "balloon.size is set, but there is no balloon");
 		return ax_error_hint(err, "add --balloon");
+	}
+	if (config->balloon.stats_ns && config->balloon.stats_ns < LEAST_STATS_NS) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "balloon.stats: the guest cannot be asked every %llu ns",
+			     (unsigned long long)config->balloon.stats_ns);
+		return ax_error_hint(err, "give 10ms or more, or 0 for never");
 	}
 	if (config->balloon.size_bytes >= config->memory.size_bytes)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,

@@ -128,6 +128,7 @@ static void test_balloon_and_threads(void **state)
 	refuse_words(WORDS("--balloon-size=1M"), "there is no balloon", "--balloon");
 	refuse_words(WORDS("--balloon", "--balloon-size=1G"),
 		     "cannot give back 1024 MiB of its 1024", NULL);
+	refuse_words(WORDS("--balloon", "--balloon-stats=9ms"), "every 9000000 ns", "10ms or more");
 	refuse_words(WORDS("--io-threads=2", "--io-affinity=1"), "has 1 numbers for 2 I/O threads",
 		     NULL);
 	refuse_words(WORDS("--io-threads=17"), "17 is out of range", NULL);
