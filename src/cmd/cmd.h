@@ -37,7 +37,8 @@ void help_command(const struct command *command);
 void help_options(void); /* the schema's rows, by group */
 bool help_asked(int argc, char **argv);
 
-/* console.c: where the serial port and the ports of the virtio console go, and the terminal's state.
+/* console.c: where the serial port and the ports of the virtio console go, and the terminal's
+ * state.
  */
 struct stream {
 	int in_fd, out_fd; /* -1: none */

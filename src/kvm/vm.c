@@ -1,7 +1,7 @@
 /*
  * One VM's file descriptor and what hangs on it: memory slots, interrupt lines, irqfds, ioeventfds
- * and MSIs. Interrupt controllers are made by the architecture, on this descriptor; where lines lead
- * is routes.c's.
+ * and MSIs. Interrupt controllers are made by the architecture, on this descriptor; where lines
+ * lead is routes.c's.
  */
 #include "kvm_private.h"
 
