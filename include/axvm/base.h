@@ -365,6 +365,17 @@ void ax_loop_cancel_defer(struct ax_loop *loop, struct ax_deferred *deferred);
 
 /* Run fn(arg) on the loop's thread soon; every accepted post runs before ax_loop_run returns. */
 int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg);
+/* A post that nothing but the loop's end refuses (-ESHUTDOWN): once for all times it is asked for
+ * before fn is called. Owned by the caller, zero-initialised but for fn and arg; cancel, while the
+ * loop does not run, before it goes away. */
+struct ax_post {
+	void (*fn)(void *arg);
+	void *arg;
+	struct ax_post *next; /* the loop's */
+	bool queued, allocated;
+};
+int ax_loop_post_own(struct ax_loop *loop, struct ax_post *post);
+void ax_loop_cancel_post(struct ax_loop *loop, struct ax_post *post);
 int ax_loop_run(struct ax_loop *loop, struct ax_error *err); /* until ax_loop_stop */
 void ax_loop_stop(struct ax_loop *loop);
 /* For tests and single-threaded programs: do all there is to do now, without waiting, by epoll.

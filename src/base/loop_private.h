@@ -41,12 +41,6 @@ struct ax_event {
 
 enum { AX_OP_READV, AX_OP_WRITEV, AX_OP_FDATASYNC, AX_OP_FALLOCATE };
 
-struct ax_loop_post {
-	struct ax_loop_post *next;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
 struct ax_deferred_list {
 	struct ax_deferred *first, **tail;
 };
@@ -94,9 +88,9 @@ struct ax_loop {
 	bool quick[AX_LOOP_KEPT]; /* a regular file, buffered: loop_quick.c */
 
 	pthread_mutex_t post_lock;
-	struct ax_loop_post *posts;      /* under post_lock */
-	struct ax_loop_post **post_tail; /* under post_lock */
-	bool closed;                     /* under post_lock: run is about to return or has */
+	struct ax_post *posts;      /* under post_lock, as is whether one is queued */
+	struct ax_post **post_tail; /* under post_lock */
+	bool closed;                /* under post_lock: run is about to return or has */
 };
 
 extern const struct ax_loop_methods ax_loop_epoll;

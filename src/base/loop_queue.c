@@ -160,17 +160,14 @@ void ax_loop_wake(struct ax_loop *loop)
 	(void)n; /* it has no reason to fail, and would take 2^64 of them to block */
 }
 
-int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg)
+int ax_loop_post_own(struct ax_loop *loop, struct ax_post *post)
 {
-	struct ax_loop_post *post = malloc(sizeof(*post));
-
-	if (!post)
-		return -ENOMEM;
-	*post = (struct ax_loop_post){.fn = fn, .arg = arg};
 	pthread_mutex_lock(&loop->post_lock);
 	bool refused = loop->closed;
 	bool was_empty = !loop->posts;
-	if (!refused) {
+	if (!refused && !post->queued) {
+		post->queued = true;
+		post->next = NULL;
 		*loop->post_tail = post;
 		loop->post_tail = &post->next;
 		/* Under the lock: after it the loop may run the post and be destroyed by it. */
@@ -178,27 +175,67 @@ int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg)
 			ax_loop_wake(loop);
 	}
 	pthread_mutex_unlock(&loop->post_lock);
-	if (refused) {
+	return refused ? -ESHUTDOWN : 0;
+}
+
+int ax_loop_post(struct ax_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct ax_post *post = malloc(sizeof(*post));
+
+	if (!post)
+		return -ENOMEM;
+	*post = (struct ax_post){.fn = fn, .arg = arg, .allocated = true};
+	int rc = ax_loop_post_own(loop, post);
+	if (rc < 0)
 		free(post);
-		return -ESHUTDOWN;
+	return rc;
+}
+
+void ax_loop_cancel_post(struct ax_loop *loop, struct ax_post *post)
+{
+	pthread_mutex_lock(&loop->post_lock);
+	if (post->queued) {
+		struct ax_post **link = &loop->posts;
+
+		while (*link != post)
+			link = &(*link)->next;
+		*link = post->next;
+		if (!*link)
+			loop->post_tail = link;
+		post->queued = false;
 	}
-	return 0;
+	pthread_mutex_unlock(&loop->post_lock);
+}
+
+/* From now on it may be posted again, or be gone. */
+static void run_post(struct ax_loop *loop, struct ax_post *post)
+{
+	void (*fn)(void *arg) = post->fn;
+	void *arg = post->arg;
+
+	if (post->allocated) {
+		free(post);
+	} else {
+		pthread_mutex_lock(&loop->post_lock);
+		post->queued = false;
+		pthread_mutex_unlock(&loop->post_lock);
+	}
+	fn(arg);
 }
 
 /* Runs what has been posted so far; what those functions post waits for the next round. */
 void ax_loop_run_posts(struct ax_loop *loop, bool close_after)
 {
 	pthread_mutex_lock(&loop->post_lock);
-	struct ax_loop_post *post = loop->posts;
+	struct ax_post *post = loop->posts;
 	loop->posts = NULL;
 	loop->post_tail = &loop->posts;
 	loop->closed = close_after;
 	pthread_mutex_unlock(&loop->post_lock);
 
 	while (post) {
-		struct ax_loop_post *next = post->next;
-		post->fn(post->arg);
-		free(post);
+		struct ax_post *next = post->next;
+		run_post(loop, post);
 		post = next;
 	}
 }
@@ -207,8 +244,10 @@ void ax_loop_run_posts(struct ax_loop *loop, bool close_after)
 void ax_loop_drop_posts(struct ax_loop *loop)
 {
 	while (loop->posts) {
-		struct ax_loop_post *post = loop->posts;
+		struct ax_post *post = loop->posts;
 		loop->posts = post->next;
-		free(post);
+		post->queued = false;
+		if (post->allocated)
+			free(post);
 	}
 }

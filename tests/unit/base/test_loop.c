@@ -266,6 +266,19 @@ static void never(void *arg)
 	abort();
 }
 
+struct own_post {
+	struct ax_loop *loop;
+	struct ax_post post;
+	unsigned int calls;
+};
+
+static void count_post(void *arg)
+{
+	struct actor *actor = arg;
+
+	actor->calls++;
+}
+
 static void posts_of_a_run_that_never_came_are_dropped(void **state)
 {
 	struct ax_loop *loop = new_loop();
@@ -274,6 +287,45 @@ static void posts_of_a_run_that_never_came_are_dropped(void **state)
 	assert_int_equal(ax_loop_post(loop, never, NULL), 0);
 	ax_loop_destroy(loop);
 	ax_loop_destroy(NULL);
+}
+
+static void count_and_post_again(void *arg)
+{
+	struct own_post *own = arg;
+
+	own->calls++;
+	if (own->calls == 1) /* its turn has begun, so this is another */
+		assert_int_equal(ax_loop_post_own(own->loop, &own->post), 0);
+	else
+		ax_loop_stop(own->loop);
+}
+
+/* A post of the caller's own needs no memory, so it is refused by the end of a run only. */
+static void own_posts_run_once_for_all_calls(void **state)
+{
+	struct own_post own = {.loop = new_loop()};
+	struct own_post other = {.loop = own.loop, .post = {.fn = never}};
+	struct actor actor = {.loop = own.loop};
+
+	(void)state;
+	own.post = (struct ax_post){.fn = count_and_post_again, .arg = &own};
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(ax_loop_post_own(own.loop, &own.post), 0);
+		assert_int_equal(ax_loop_post_own(own.loop, &other.post), 0);
+	}
+	ax_loop_cancel_post(own.loop, &other.post); /* the last one in the list */
+	ax_loop_cancel_post(own.loop, &other.post);
+	assert_int_equal(ax_loop_post(own.loop, count_post, &actor), 0);
+	assert_int_equal(ax_loop_run(own.loop, NULL), 0);
+	assert_int_equal(own.calls, 2);
+	assert_int_equal(actor.calls, 1);
+	assert_int_equal(ax_loop_post_own(own.loop, &own.post), -ESHUTDOWN);
+	ax_loop_destroy(own.loop);
+	/* One that nobody ran is let go of, and is not the loop's to free. */
+	own.loop = new_loop();
+	assert_int_equal(ax_loop_post_own(own.loop, &other.post), 0);
+	ax_loop_destroy(own.loop);
+	assert_false(other.post.queued);
 }
 
 struct crowd {
@@ -417,6 +469,7 @@ int main(void)
 		cmocka_unit_test(a_timer_replaces_itself),
 		cmocka_unit_test(posts_before_the_run_are_run_in_order),
 		cmocka_unit_test(posts_may_post),
+		cmocka_unit_test(own_posts_run_once_for_all_calls),
 		cmocka_unit_test(posts_of_a_run_that_never_came_are_dropped),
 		cmocka_unit_test(many_threads_post_and_one_stops),
 		cmocka_unit_test(a_loop_runs_again),
