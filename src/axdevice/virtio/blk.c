@@ -90,6 +90,7 @@ static void unbound(struct axvirtio *device)
 	for (unsigned i = 0; i < device->queue_count; i++) {
 		if (blk->queue[i].loop) {
 			ax_loop_cancel_defer(blk->queue[i].loop, &blk->queue[i].wake_here);
+			ax_loop_cancel_post(blk->queue[i].loop, &blk->queue[i].wake_there);
 			use_image(&blk->queue[i], NULL);
 		}
 		limit_waiter_finish(&blk->queue[i].limit_waiter);
@@ -237,7 +238,7 @@ int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *conf
 	atomic_init(&blk->image, image);
 	if (!r)
 		r = init_queues(blk, config->direct || image->file.direct, err);
-	if (r < 0) {
+	if (r) {
 		destroy(&blk->device);
 		return r;
 	}

@@ -130,11 +130,11 @@ struct blk_queue {
 	uint8_t *bounces; /* BLK_BOUNCES of BLK_BOUNCE_BYTES; NULL: not direct */
 	uint32_t bounces_taken;
 	struct blk_list bounce_wait;
-	/* Requests that other queues let go on; under wake_lock, as is whether a post is out. */
+	/* Requests that other queues let go on, under wake_lock. */
 	pthread_mutex_t wake_lock;
 	struct blk_list woken;
-	bool wake_posted;
 	struct ax_deferred wake_here;
+	struct ax_post wake_there;
 	struct blk_request *free;
 	unsigned fresh; /* requests[fresh..] were never used: their pages stay untouched */
 	struct blk_request requests[BLK_QUEUE_SIZE];
