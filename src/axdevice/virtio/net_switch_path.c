@@ -146,17 +146,16 @@ static void forward_all(struct switch_port *port)
 static bool is_frame(struct switch_port *port, const struct switch_frame *frame)
 {
 	const int32_t result = frame->result;
+	const bool passes = result == -EAGAIN || result == -ECONNRESET || result == -ENOMEM ||
+			    result == -ENOBUFS;
 
 	if (result >= (int32_t)SWITCH_MIN && result <= (int32_t)SWITCH_MAX)
 		return true;
 	/* An empty message looks like the end; which of the two, the hang-up tells. */
-	if (result == 0 && port->events & EPOLLHUP)
+	if ((result == 0 && port->events & EPOLLHUP) || (result < 0 && !passes))
 		port->hung_up = true;
 	else if (result >= 0)
 		ax_counter_add(&port->owner->dropped, 1);
-	else if (result != -EAGAIN && result != -ECONNRESET && result != -ENOMEM &&
-		 result != -ENOBUFS)
-		port->hung_up = true;
 	return false;
 }
 

@@ -89,27 +89,32 @@ static void receive(struct vsock_conn *conn, const struct packet *packet)
 		axvirtio_vsock_receive(conn, packet->payload, packet->len);
 }
 
-/* For a connection there is. */
-static void dispatch(struct vsock_conn *conn, const struct packet *packet)
+/* false: out of place, a second REQUEST, or unknown. */
+static bool obey(struct vsock_conn *conn, const struct packet *packet)
 {
 	const bool is_open = conn->state == VSOCK_OPEN || conn->state == VSOCK_CLOSING;
 
-	if (packet->op == VIRTIO_VSOCK_OP_RST) {
-		axvirtio_vsock_leave(conn);
-	} else if (!take_credit(conn, packet)) {
-		axvirtio_vsock_abort(conn);
-	} else if (packet->op == VIRTIO_VSOCK_OP_RESPONSE && conn->state == VSOCK_REQUESTED &&
-		   !(conn->pending & VSOCK_SEND_REQUEST)) {
+	if (packet->op == VIRTIO_VSOCK_OP_RESPONSE && conn->state == VSOCK_REQUESTED &&
+	    !(conn->pending & VSOCK_SEND_REQUEST))
 		axvirtio_vsock_accepted(conn);
-	} else if (packet->op == VIRTIO_VSOCK_OP_RW && is_open) {
+	else if (packet->op == VIRTIO_VSOCK_OP_RW && is_open)
 		receive(conn, packet);
-	} else if (packet->op == VIRTIO_VSOCK_OP_SHUTDOWN && is_open) {
+	else if (packet->op == VIRTIO_VSOCK_OP_SHUTDOWN && is_open)
 		axvirtio_vsock_guest_shut(conn, packet->flags);
-	} else if (packet->op == VIRTIO_VSOCK_OP_CREDIT_REQUEST && is_open) {
+	else if (packet->op == VIRTIO_VSOCK_OP_CREDIT_REQUEST && is_open)
 		axvirtio_vsock_post(conn, VSOCK_SEND_CREDIT);
-	} else if (packet->op != VIRTIO_VSOCK_OP_CREDIT_UPDATE) {
-		axvirtio_vsock_abort(conn); /* out of place, a second REQUEST, or unknown */
-	}
+	else
+		return packet->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE;
+	return true;
+}
+
+/* For a connection there is. */
+static void dispatch(struct vsock_conn *conn, const struct packet *packet)
+{
+	if (packet->op == VIRTIO_VSOCK_OP_RST)
+		axvirtio_vsock_leave(conn);
+	else if (!take_credit(conn, packet) || !obey(conn, packet))
+		axvirtio_vsock_abort(conn);
 }
 
 static void handle(struct vsock *vsock, const struct packet *packet)
