@@ -63,7 +63,7 @@ static int inflate_one(struct axvirtio *device, unsigned index)
 	struct axvq_chain chain;
 	struct iov_cursor in;
 	struct run run = {0};
-	uint32_t pfn[CHUNK_PFNS];
+	uint32_t pfn[CHUNK_PFNS] = {0};
 	uint64_t left;
 	int r = axvirtio_pop(device, index, balloon->iov, BALLOON_IOV, &chain);
 

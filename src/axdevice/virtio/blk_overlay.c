@@ -284,7 +284,7 @@ int axvirtio_blk_overlay_sync(struct blk_overlay *overlay, int fd)
 
 static int write_new(int fd, const struct blk_file *base)
 {
-	struct header header;
+	struct header header = {0};
 	int r = describe(base, 0, &header);
 
 	if (r < 0)

@@ -134,11 +134,11 @@ int axvirtio_net_create(const char *name, const struct axvirtio_net_config *conf
 				    name);
 	snprintf(net->name, sizeof(net->name), "%s", name);
 	net->backend = backends[config->backend];
-	net->pair_count = config->pairs ? config->pairs : 1;
 	atomic_init(&net->active_pairs, 1);
 	net->log_limit = (struct ax_ratelimit)AX_RATELIMIT_INIT;
 	limit_init(&net->rx_limit, &config->rx_limit);
 	limit_init(&net->tx_limit, &config->tx_limit);
+	net->pair_count = config->pairs ? config->pairs : 1;
 	memcpy(net->mac, config->mac, sizeof(net->mac));
 	if (!memcmp(net->mac, none, sizeof(none)))
 		derive_mac(net->mac, config->vm_name, name);
