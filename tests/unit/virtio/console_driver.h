@@ -219,8 +219,11 @@ struct told {
 /* The next message; false: none. */
 static UNUSED bool heard(struct told *message, uint32_t *ret_more)
 {
-	const int64_t n = take_buffer(CONTROL_IN, message, sizeof(*message));
+	int64_t n;
 
+	memset(message, 0, sizeof(*message));
+	*ret_more = 0;
+	n = take_buffer(CONTROL_IN, message, sizeof(*message));
 	if (n < 0)
 		return false;
 	assert_true(n >= (int64_t)sizeof(message->header));

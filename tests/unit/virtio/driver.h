@@ -165,11 +165,12 @@ static UNUSED uint16_t used_shown(const struct ring *r)
 	return __atomic_load_n(&r->used[1], __ATOMIC_ACQUIRE);
 }
 
-/* false: nothing new. */
+/* false: nothing new, and both are 0. */
 static UNUSED bool take_used(struct ring *r, uint32_t *ret_id, uint32_t *ret_len)
 {
 	const uint8_t *elem = (const uint8_t *)r->used + 4 + 8u * (r->used_idx % r->size);
 
+	*ret_id = *ret_len = 0;
 	if (used_shown(r) == r->used_idx)
 		return false;
 	memcpy(ret_id, elem, 4);

@@ -47,7 +47,7 @@ static void *run_clients(void *arg)
 	uint8_t bytes[2000] = {0};
 
 	(void)arg;
-	strcpy(address.sun_path, path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	for (unsigned i = 0; !done; i++) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

@@ -495,7 +495,7 @@ static void test_socket_file(void **state)
 	assert_int_equal(lstat(path, &st), -1);
 	/* Stale: replaced. */
 	at = address;
-	strcpy(at.sun_path, path);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	close(fd);

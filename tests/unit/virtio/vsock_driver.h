@@ -176,6 +176,7 @@ static UNUSED bool next_packet(struct packet *p)
 	uint32_t id, len;
 	const uint8_t *bytes;
 
+	memset(p, 0, sizeof(*p));
 	if (!take_used(&rx, &id, &len))
 		return false;
 	assert_true(id < RX_SIZE);
@@ -230,7 +231,7 @@ static UNUSED struct sockaddr_un address_of(const char *file)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	assert_true(strlen(file) < sizeof(address.sun_path));
-	strcpy(address.sun_path, file);
+	memcpy(address.sun_path, file, strlen(file) + 1);
 	return address;
 }
 
