@@ -140,6 +140,7 @@ int axvirtio_core_bind(struct axvirtio *device, const char *name,
 		gate_init(&core->queue[i].gate);
 	device->core = core;
 	r = axvirtio_core_open_queues(core, services, err);
+	core->has_loops = !r;
 	if (!r && device->ops->bound)
 		r = device->ops->bound(device, err);
 	if (r < 0)
@@ -154,7 +155,7 @@ void axvirtio_core_unbind(struct axvirtio *device)
 	if (!core)
 		return;
 	axvirtio_core_close_gates(core);
-	if (device->ops->unbound)
+	if (core->has_loops && device->ops->unbound)
 		device->ops->unbound(device);
 	axvirtio_core_close_queues(core);
 	for (unsigned i = 0; i < core->queue_count; i++)

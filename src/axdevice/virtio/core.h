@@ -69,6 +69,7 @@ struct axvirtio_core {
 	uint64_t accepted;     /* by the driver; fixed from FEATURES_OK on */
 	bool accepted_unknown; /* it set a bit past 63 */
 	bool suspended;
+	bool has_loops; /* the device may have been told of them */
 
 	pthread_mutex_t config_lock;
 	uint32_t config_generation;

@@ -3,6 +3,7 @@
  * purpose: two queues, eleven bytes of writable configuration space, chains given back at once.
  */
 #include "driver.h"
+#include <sys/resource.h>
 
 #define RING_GPA 0x10000ULL
 #define BUF_GPA  0x40000ULL
@@ -17,7 +18,7 @@ static struct axdev *dev;
 static struct {
 	struct axvirtio device;
 	uint8_t config[11];
-	unsigned activated, resets, destroyed;
+	unsigned activated, resets, destroyed, bound, unbound;
 	uint64_t features;
 	int activate_result;
 	unsigned delay_us; /* of each chain */
@@ -30,6 +31,20 @@ static struct {
 	uint8_t byte;
 	struct iovec iov;
 } toy;
+
+static int toy_bound(struct axvirtio *device, struct ax_error *err)
+{
+	(void)err;
+	assert_non_null(axvirtio_loop(device, 1));
+	toy.bound++;
+	return 0;
+}
+
+static void toy_unbound(struct axvirtio *device)
+{
+	assert_non_null(axvirtio_loop(device, 1));
+	toy.unbound++;
+}
 
 static int toy_activate(struct axvirtio *device, uint64_t features)
 {
@@ -97,6 +112,8 @@ static void toy_destroy(struct axvirtio *device)
 }
 
 static const struct axvirtio_ops toy_ops = {
+	.bound = toy_bound,
+	.unbound = toy_unbound,
 	.activate = toy_activate,
 	.reset = toy_reset,
 	.handle_queue = toy_handle,
@@ -652,6 +669,42 @@ static void test_quiet_without_a_thread(void **state)
 	fclose(file);
 }
 
+/* What was never bound is not unbound, wherever the descriptors ran out. */
+static void test_no_descriptors(void **state)
+{
+	struct rlimit before, limit;
+	struct axdev *again = NULL;
+	unsigned failures = 0;
+	int lowest, r = -1;
+
+	(void)state;
+	dev->ops->destroy(dev);
+	assert_int_equal(toy.unbound, 1);
+	toy_make();
+	lowest = dup(STDOUT_FILENO);
+	assert_true(lowest >= 0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	while (r < 0) {
+		struct ax_error err = {0};
+
+		limit = (struct rlimit){(rlim_t)lowest + failures, before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		r = axvirtio_mmio_create("toy0", WINDOW_GPA, GSI, &toy.device, &m.services, &again,
+					 &err);
+		setrlimit(RLIMIT_NOFILE, &before);
+		if (r < 0) {
+			assert_int_equal(r, -EMFILE);
+			assert_null(toy.device.core);
+			assert_true(++failures < 100);
+		}
+		assert_int_equal(toy.bound, r == 0);
+		assert_int_equal(toy.unbound, 0);
+	}
+	assert_true(failures >= 2);
+	dev = again;
+}
+
 /* ---- configuration space ------------------------------------------------------------------------
  */
 
@@ -806,6 +859,7 @@ int main(void)
 		T(test_chains_before_driver_ok),
 		T(test_suspend_resume),
 		T(test_quiet_without_a_thread),
+		T(test_no_descriptors),
 		T(test_config_any_access),
 		T(test_config_change),
 		T(test_creation),
