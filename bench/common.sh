@@ -4,6 +4,7 @@
 #
 #   AXVM_BUILD=DIR  the build of axvm (default: build)
 #   AXVM_LAB=host|lab  where, instead of what `tools/lab/lab probe` finds
+lab_options=()
 bench_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 root_dir=$(dirname "$bench_dir")
 PROG=${0##*/}
@@ -21,7 +22,7 @@ prepare_tools() {
 	stage=$SCRATCH/stage
 	mkdir -p "$stage/inside"
 	cp "$axvm" "$stage/axvm"
-	cp "$bench_dir"/inside/*.sh "$stage/inside/"
+	cp "$bench_dir"/inside/* "$stage/inside/"
 	"$cc" -O2 -Wall -Wextra -Werror -static -o "$stage/clock" "$bench_dir/clock.c"
 	"$cc" "${bare[@]}" -Wl,-N -Wl,--no-warn-rwx-segments -Wl,-Ttext=0x100000 \
 		-o "$stage/first.elf" "$bench_dir/guest/first.S"
@@ -65,7 +66,8 @@ inside() {
 		(cd "$stage" && WHERE=host sh "inside/$1.sh" "${@:2}")
 		return
 	fi
-	"$root_dir/tools/lab/lab" run "${clock[@]}" --timeout 900 --memory 3G --with qemu --env WHERE=lab --env "CLOCK=${lab_clock:-}" \
+	"$root_dir/tools/lab/lab" run "${clock[@]}" --timeout "${lab_timeout:-900}" --memory 3G --with qemu \
+		"${lab_options[@]}" --env WHERE=lab --env "CLOCK=${lab_clock:-}" \
 		--add "$stage:/lab/bench" -- "cd /lab/bench && sh inside/$1.sh ${*:2}" |
 		sed -u -e '/^LAB rc=0$/d' -e '/^$/d'
 }

@@ -146,7 +146,7 @@ void span_begin(struct span *span, const char *name, int argc, char **argv)
 	span->irqs = virtio_irqs();
 	if (span->mark) {
 		mark(span->mark);
-		usleep(300000);
+		usleep(150000);
 	}
 	span->cpu_ns = own_cpu_ns();
 	span->start_ns = now_ns();
@@ -161,7 +161,7 @@ void span_end(struct span *span, uint64_t ops)
 	if (span->mark) {
 		usleep(20000);
 		mark(span->mark + 1);
-		usleep(300000);
+		usleep(150000);
 	}
 	printf("axload %s mark %llu ops %llu us %llu cpu_us %llu irqs %llu\n", span->name,
 	       (unsigned long long)span->mark, (unsigned long long)ops,
