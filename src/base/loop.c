@@ -40,6 +40,7 @@ int ax_loop_create(enum ax_loop_engine engine, struct ax_loop **ret_loop, struct
 	pthread_mutex_init(&loop->post_lock, NULL);
 	loop->engine = &ax_loop_epoll;
 	loop->choice = engine;
+	loop->dry_fd = -1;
 	loop->post_tail = &loop->posts;
 	loop->ops_tail = &loop->ops;
 	loop->deferred.tail = &loop->deferred.first;
@@ -93,11 +94,13 @@ static void run_idle(struct ax_loop *loop, bool idle)
  * wait that has work left over does not block. */
 static int run_round(struct ax_loop *loop, bool block, bool *ret_any)
 {
-	const bool wait = block && !loop->deferred.first && !loop->idle.first;
+	const bool busy = loop->engine->busy && loop->engine->busy(loop);
+	const bool wait = block && !loop->deferred.first && (busy || !loop->idle.first);
 	int rc;
 
 	loop->dispatching = true;
 	loop->woken = false;
+	loop->dry_fd = -1;
 	rc = loop->engine->round(loop, wait ? ax_loop_timeout_ns(loop) : 0, ret_any);
 	if (rc == 0) {
 		*ret_any |= ax_loop_run_deferred(loop, &loop->deferred);

@@ -60,13 +60,21 @@ static ssize_t perform(const struct ax_op *op)
 
 int32_t ax_loop_perform(struct ax_loop *loop, const struct ax_op *op)
 {
+	const bool reads_stream = op->kind == AX_OP_READV && op->offset == AX_OP_NO_OFFSET;
 	ssize_t n;
 
+	/* Reads come in batches, and what is behind the first without an answer has none either. */
+	if (reads_stream && op->fd == loop->dry_fd)
+		return -EAGAIN;
 	do {
 		n = perform(op);
 		ax_counter_add(&loop->syscalls, 1);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : (int32_t)n;
+	if (n >= 0)
+		return (int32_t)n;
+	if (reads_stream && errno == EAGAIN)
+		loop->dry_fd = op->fd;
+	return -errno;
 }
 
 /* Those begun so far; what their callbacks begin waits for the next turn. */

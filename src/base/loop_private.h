@@ -64,6 +64,8 @@ struct ax_loop_methods {
 	int (*round)(struct ax_loop *loop, uint64_t timeout_ns, bool *ret_any);
 	/* End operations without calling events; false when there are no more. */
 	bool (*drain)(struct ax_loop *loop);
+	/* So many operations are under way that a wait is short, whatever else is to be done. */
+	bool (*busy)(const struct ax_loop *loop);
 	void (*forget)(struct ax_loop *loop, unsigned slot);
 };
 
@@ -84,6 +86,7 @@ struct ax_loop {
 	struct ax_op *ops, **ops_tail; /* begun and not yet handed to the kernel, in order */
 	struct ax_deferred_list deferred, idle;
 	unsigned busy_rounds;     /* since idle calls waited */
+	int dry_fd;               /* a stream that had no more to read in this round; -1: none */
 	int kept[AX_LOOP_KEPT];   /* fds; -1 is free */
 	bool quick[AX_LOOP_KEPT]; /* a regular file, buffered: loop_quick.c */
 

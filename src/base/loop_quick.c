@@ -1,8 +1,9 @@
 /*
- * The exception to the ring: small buffered writes to kept files are done at once, a few a round.
- * Most file systems do not take such a write without waiting, so the kernel would give it to a
- * worker: tens of microseconds for a copy into the page cache that takes one. Where it proves slow
- * (dirty pages are throttled, a block must be read first) workers do it for a while.
+ * The exceptions to the ring, done at once, a few a round. Streams that it cannot do without
+ * waiting (taps before Linux 6.4 know no RWF_NOWAIT), and small buffered writes to kept files. Most
+ * file systems do not take such a write without waiting, so the kernel would give it to a worker:
+ * tens of microseconds for a copy into the page cache that takes one. Where it proves slow (dirty
+ * pages are throttled, a block must be read first) workers do it for a while.
  */
 #include "loop_ring.h"
 
@@ -34,11 +35,15 @@ static bool is_small(const struct ax_op *op)
 
 static bool is_quick(const struct ax_loop *loop, const struct ax_op *op)
 {
-	if (op->kind != AX_OP_WRITEV || op->flags || op->offset == AX_OP_NO_OFFSET || !is_small(op))
+	const bool stream = op->offset == AX_OP_NO_OFFSET;
+
+	if (op->kind > AX_OP_WRITEV)
+		return false;
+	if (!stream && (op->kind != AX_OP_WRITEV || op->flags || !is_small(op)))
 		return false;
 	for (unsigned i = 0; i < AX_LOOP_KEPT; i++)
 		if (loop->kept[i] == op->fd)
-			return loop->quick[i];
+			return stream ? loop->ring->plain[i] : loop->quick[i];
 	return false;
 }
 
@@ -62,14 +67,15 @@ bool ax_ring_run_quick(struct ax_loop *loop, bool *ret_more)
 
 		if (!now_ns)
 			start_ns = now_ns = ax_clock_ns();
-		if (now_ns < loop->ring->rest_until_ns)
+		if (now_ns < loop->ring->rest_until_ns && op->offset != AX_OP_NO_OFFSET)
 			break;
 		*ret_more = now_ns - start_ns > ROUND_NS;
 		if (*ret_more)
 			break;
 		const int32_t result = ax_loop_perform(loop, op);
 		const uint64_t end_ns = ax_clock_ns();
-		judge(loop->ring, end_ns, end_ns - now_ns);
+		if (op->offset != AX_OP_NO_OFFSET)
+			judge(loop->ring, end_ns, end_ns - now_ns);
 		loop->ops = op->next;
 		if (!loop->ops)
 			loop->ops_tail = &loop->ops;

@@ -56,6 +56,7 @@ void ax_ring_forget(struct ax_loop *loop, unsigned slot)
 	static const int none = -1;
 	struct ax_ring *ring = loop->ring;
 
+	ring->plain[slot] = false;
 	if (!ring->fixed[slot])
 		return;
 	ring->fixed[slot] = false;
@@ -147,8 +148,11 @@ static void complete_op(struct ax_loop *loop, struct ax_op *op, int32_t result)
 		return;
 	}
 	/* Files without RWF_NOWAIT are those that a non-blocking system call is the best for. */
-	if (result == -EOPNOTSUPP && op->kind <= AX_OP_WRITEV && op->offset == AX_OP_NO_OFFSET)
+	if (result == -EOPNOTSUPP && op->kind <= AX_OP_WRITEV && op->offset == AX_OP_NO_OFFSET) {
+		for (unsigned i = 0; i < AX_LOOP_KEPT; i++)
+			loop->ring->plain[i] |= loop->kept[i] == op->fd;
 		result = ax_loop_perform(loop, op);
+	}
 	ax_counter_add(&loop->ops_done, 1);
 	op->fn(op, result);
 }

@@ -15,6 +15,9 @@ struct ax_ring {
 	unsigned ops;             /* of these, operations */
 	uint64_t rest_until_ns;   /* loop_quick.c: no writes at once before this */
 	bool was_slow;            /* the last one */
+	uint64_t pace_ns;         /* from one operation's end to the next, of late; 0: not known */
+	uint64_t last_end_ns;     /* 0: none was under way meanwhile */
+	bool plain[AX_LOOP_KEPT]; /* a stream whose operations the ring cannot do */
 	bool broken;              /* it could not be entered */
 	bool has_files;           /* the table of fixed files is there */
 	bool no_files;            /* and cannot be */

@@ -15,6 +15,10 @@
 #define CQ_ENTRIES    1024
 #define NS_PER_SECOND 1000000000ULL
 
+#define BUSY_OPS         8  /* under way, before completions are waited for in batches */
+#define MOST_WAITED      16 /* for how many at most */
+#define LONGEST_BATCH_NS 1000000ULL
+
 /* Nothing is dropped when the completion queue is full, vectors may change after submission, a wait
  * takes a timeout. All of Linux 5.13 and older, as are the operations used: RSRC_TAGS stands for
  * polls that stay, which have no feature of their own. */
@@ -115,11 +119,50 @@ static int uring_start(struct ax_loop *loop, struct ax_error *err)
 	return 0;
 }
 
+/* With many operations under way their completions are waited for in batches: a quarter of what is
+ * in flight, but no longer than they take at their pace of late. Whoever has asked for much is
+ * told, and interrupted, once for several. */
+static bool uring_busy(const struct ax_loop *loop)
+{
+	return loop->ring->ops >= BUSY_OPS && loop->ring->pace_ns;
+}
+
+static unsigned batch_of(const struct ax_loop *loop, uint64_t *timeout_ns)
+{
+	const unsigned quarter = loop->ring->ops / 4;
+	const unsigned batch = quarter < MOST_WAITED ? quarter : MOST_WAITED;
+	uint64_t limit_ns = 2 * batch * loop->ring->pace_ns;
+
+	if (!*timeout_ns || !uring_busy(loop))
+		return 1;
+	if (limit_ns > LONGEST_BATCH_NS)
+		limit_ns = LONGEST_BATCH_NS;
+	if (limit_ns < *timeout_ns)
+		*timeout_ns = limit_ns;
+	return batch;
+}
+
+static void measure_pace(struct ax_ring *ring, unsigned ended)
+{
+	const uint64_t now_ns = ended ? ax_clock_ns() : 0;
+
+	if (ended && ring->last_end_ns) {
+		const uint64_t pace_ns = (now_ns - ring->last_end_ns) / ended;
+
+		ring->pace_ns = ring->pace_ns ? (7 * ring->pace_ns + pace_ns) / 8 : pace_ns;
+	}
+	if (ended)
+		ring->last_end_ns = now_ns;
+	if (!ring->ops) /* a pause says nothing about pace */
+		ring->last_end_ns = 0;
+}
+
 /* One system call: hand over, and wait for a completion. Errors that pass are not errors: what
  * could not be handed over is tried again after the completions have been seen. */
 static int enter(struct ax_loop *loop, uint64_t timeout_ns)
 {
 	struct io_uring *uring = &loop->ring->uring;
+	const unsigned batch = batch_of(loop, &timeout_ns);
 	struct __kernel_timespec timeout = {.tv_sec = (long long)(timeout_ns / NS_PER_SECOND),
 					    .tv_nsec = (long long)(timeout_ns % NS_PER_SECOND)};
 	struct io_uring_cqe *cqe;
@@ -133,7 +176,7 @@ static int enter(struct ax_loop *loop, uint64_t timeout_ns)
 		 * there already, the library would not have the kernel do what it has put off. */
 		rc = io_uring_submit_and_get_events(uring);
 	else
-		rc = io_uring_submit_and_wait_timeout(uring, &cqe, 1, &timeout, NULL);
+		rc = io_uring_submit_and_wait_timeout(uring, &cqe, batch, &timeout, NULL);
 	ax_counter_add(&loop->wakeups, 1);
 	if (rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY)
 		return 0;
@@ -147,6 +190,7 @@ static bool reap(struct ax_loop *loop)
 	struct io_uring *uring = &loop->ring->uring;
 	unsigned n = io_uring_cq_ready(uring);
 	const bool any = n > 0;
+	const uint64_t ended = ax_counter_read(&loop->ops_done);
 	struct io_uring_cqe *cqe;
 
 	for (; n > 0 && io_uring_peek_cqe(uring, &cqe) == 0; n--) {
@@ -156,6 +200,7 @@ static bool reap(struct ax_loop *loop)
 		io_uring_cqe_seen(uring, cqe); /* now: callbacks may need the room */
 		ax_ring_complete(loop, &copy);
 	}
+	measure_pace(loop->ring, (unsigned)(ax_counter_read(&loop->ops_done) - ended));
 	return any;
 }
 
@@ -239,5 +284,6 @@ const struct ax_loop_methods ax_loop_uring = {
 	.unwatch = ax_ring_unwatch,
 	.round = uring_round,
 	.drain = uring_drain,
+	.busy = uring_busy,
 	.forget = ax_ring_forget,
 };
