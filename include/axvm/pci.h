@@ -107,6 +107,9 @@ bool axpci_msix_access(struct axpci_function *function, struct axdev_access *acc
 /* Send a vector; numbers that do not exist and a disabled MSI-X are ignored. Any thread, no lock.
  */
 void axpci_msix_send(struct axpci_function *function, unsigned vector);
+/* The eventfd behind a vector, for another sender (vhost), or -1: there is none. What that sends
+ * while MSI-X is off may come when it is on again. */
+int axpci_msix_fd(const struct axpci_function *function, unsigned vector);
 bool axpci_msix_enabled(const struct axpci_function *function); /* any thread, no lock */
 unsigned axpci_msix_vectors(const struct axpci_function *function);
 

@@ -165,6 +165,14 @@ struct axvirtio_ops {
 	int (*activate)(struct axvirtio *device, uint64_t features);
 	/* Forget the driver. Nothing is in flight. May be NULL. */
 	void (*reset)(struct axvirtio *device);
+	/* For devices that lend queues (axvirtio_lend); all three are NULL for others. start: work
+	 * may begin, after activate, or go on after a suspend; a negative errno makes the device
+	 * ask for a reset. stop: no work from now on, and when it returns nobody is in the rings;
+	 * it may come again, or without a start. interrupt_moved: axvirtio_interrupt_fd of a lent
+	 * queue has changed, after DRIVER_OK. vCPU or control thread, not at the same time. */
+	int (*start)(struct axvirtio *device);
+	void (*stop)(struct axvirtio *device);
+	void (*interrupt_moved)(struct axvirtio *device, unsigned index);
 	/* The queue's I/O thread: chains may wait in queue `index`. Usually calls axvirtio_serve.
 	 */
 	void (*handle_queue)(struct axvirtio *device, unsigned index);
@@ -237,6 +245,31 @@ void axvirtio_release(struct axvirtio *device, unsigned index);
  * the driver is back, handle_queue is called for every queue. */
 bool axvirtio_enter(struct axvirtio *device, unsigned index);
 void axvirtio_leave(struct axvirtio *device, unsigned index);
+
+/* --- lending queues: somebody outside (vhost) works on the rings, and the loop does not. In start,
+ * interrupt_moved and, where said so, while bound --- */
+
+/* The rings as the driver has set them up, checked, and good until stop returns. */
+struct axvirtio_rings {
+	const struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint32_t size;
+};
+/* Does the transport let queues be lent? In bound. */
+bool axvirtio_can_lend(const struct axvirtio *device);
+/* Lend queue `index`: from now on the driver's kicks are writes to the eventfd kick_fd, which is
+ * the device's and outlives its transport, and handle_queue is not called. Lending again costs
+ * nothing. false: the driver does not use the queue. */
+bool axvirtio_lend(struct axvirtio *device, unsigned index, int kick_fd,
+		   struct axvirtio_rings *ret_rings);
+/* Where the rings and what they name lie. */
+const struct axas *axvirtio_memory(const struct axvirtio *device);
+/* It is the loop's again. Nothing when it is already. */
+void axvirtio_take_back(struct axvirtio *device, unsigned index);
+/* An eventfd that interrupts the driver for a queue as often as it is written; -1: it wants none.
+ * Not counted in the statistics. */
+int axvirtio_interrupt_fd(const struct axvirtio *device, unsigned index);
 
 /* --- any thread --- */
 

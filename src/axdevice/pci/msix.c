@@ -111,6 +111,13 @@ void axpci_msix_send(struct axpci_function *function, unsigned vector)
 		axirq_msi_send(msix->entry[vector].msi);
 }
 
+int axpci_msix_fd(const struct axpci_function *function, unsigned vector)
+{
+	const struct axpci_msix *msix = function->msix;
+
+	return msix && vector < msix->vectors ? axirq_msi_fd(msix->entry[vector].msi) : -1;
+}
+
 unsigned axpci_msix_vectors(const struct axpci_function *function)
 {
 	return function->msix ? function->msix->vectors : 0;

@@ -1,7 +1,8 @@
 /*
  * What a transport sees of a device: status, features, queue set-up, configuration space, kicks and
  * reset, without any register layout. device.c holds the driver's side of it (vCPU threads),
- * serve.c the I/O thread's. virtio-mmio is the first transport; virtio-pci fits the same calls.
+ * serve.c the I/O thread's, lend.c queues that neither serves. virtio-mmio is the first transport;
+ * virtio-pci fits the same calls.
  *
  * Locking: `lock` serialises everything a driver does through registers and is held across a reset;
  * I/O threads never take it. What both sides touch is atomic (status), behind a queue's gate (its
@@ -23,6 +24,10 @@
 struct core_transport {
 	void (*interrupt)(void *ctx, unsigned index); /* buffers of queue `index` were used */
 	void (*config_changed)(void *ctx);
+	/* For lent queues; NULL both where there are none. core.lock held: kicks of queue `index`
+	 * went to old_fd, and go to its bell_fd from now on; an eventfd behind its interrupt. */
+	void (*bell_moved)(void *ctx, unsigned index, int old_fd);
+	int (*interrupt_fd)(void *ctx, unsigned index);
 };
 
 /* One writer: the queue's I/O thread. */
@@ -40,7 +45,8 @@ struct core_queue {
 	bool ready;
 	uint32_t batch; /* pushed since the last publish */
 	unsigned index;
-	int kick_fd;
+	int kick_fd;         /* the loop's */
+	_Atomic int bell_fd; /* what the driver rings: kick_fd, or another's (lend.c) */
 	struct ax_loop *loop;
 	struct ax_event *event;
 	struct ax_deferred finish; /* publishes what a round has pushed */
@@ -112,7 +118,8 @@ uint64_t axvirtio_core_read_config(struct axvirtio_core *core, uint64_t offset, 
 void axvirtio_core_write_config(struct axvirtio_core *core, uint64_t offset, unsigned width,
 				uint64_t value);
 uint32_t axvirtio_core_config_generation(struct axvirtio_core *core);
-void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index);
+void axvirtio_core_kick(struct axvirtio_core *core, uint32_t index); /* the loop */
+void axvirtio_core_ring(struct axvirtio_core *core, uint32_t index); /* whoever serves the queue */
 void axvirtio_core_bad_write(struct axvirtio_core *core);
 void axvirtio_core_get_stats(const struct axvirtio_core *core, struct axvirtio_stats *ret_stats);
 
@@ -125,6 +132,13 @@ void axvirtio_core_close_gates(struct axvirtio_core *core);
 /* Enter DEVICE_NEEDS_RESET and say so; either side, not before DRIVER_OK. */
 void axvirtio_core_violation(struct axvirtio_core *core, unsigned index, enum axvq_error why);
 void axvirtio_core_needs_reset(struct axvirtio_core *core);
+
+/* lend.c; both core->lock held. The driver has changed where a queue's interrupts go. */
+void axvirtio_core_interrupt_moved(struct axvirtio_core *core, unsigned index);
+static inline bool core_is_lent(const struct core_queue *queue)
+{
+	return atomic_load_explicit(&queue->bell_fd, memory_order_relaxed) != queue->kick_fd;
+}
 
 /* Counters that several threads add to. */
 static inline void core_count(struct ax_counter *counter)

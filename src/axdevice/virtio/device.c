@@ -54,8 +54,12 @@ static bool features_acceptable(const struct axvirtio_core *core)
 /* Let the I/O threads in and make them look at every queue: kicks while shut out were lost. */
 static void open_gates(struct axvirtio_core *core)
 {
+	const struct axvirtio_ops *ops = core->device->ops;
+
 	if (core->suspended || (core_status(core) & (S_DRIVER_OK | S_FAILED)) != S_DRIVER_OK)
 		return;
+	if (ops->start && !(core_status(core) & S_NEEDS_RESET) && ops->start(core->device) < 0)
+		axvirtio_core_needs_reset(core);
 	for (unsigned i = 0; i < core->queue_count; i++) {
 		if (!core->queue[i].ready)
 			continue;
@@ -82,6 +86,8 @@ void axvirtio_core_close_gates(struct axvirtio_core *core)
 		gate_shut(&core->queue[i].gate);
 	for (unsigned i = 0; i < core->queue_count; i++)
 		close_gate(core, &core->queue[i]);
+	if (core->device->ops->stop)
+		core->device->ops->stop(core->device);
 }
 
 static void stop_queue(struct core_queue *queue)

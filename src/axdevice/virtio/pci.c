@@ -1,6 +1,6 @@
 /*
  * The modern virtio-pci transport (Spec 4.1): one function with one BAR, a doorbell address and an
- * MSI-X vector for each queue. Here: its life and its interrupts.
+ * MSI-X vector for each queue. Here: its life, its interrupts, its doorbells.
  *
  * A kick is a write to an address of its own, whatever is written: KVM needs neither the value nor
  * the instruction to know the queue. An interrupt is one eventfd write that KVM delivers to the CPU
@@ -40,9 +40,47 @@ static void transport_config_changed(void *ctx)
 	interrupt(vpci, atomic_load(&vpci->config_vector), VIRTIO_PCI_ISR_CONFIG);
 }
 
+/* Whether MSI-X is on is the vector's own matter: it is masked when not. */
+static int transport_interrupt_fd(void *ctx, unsigned index)
+{
+	struct vpci *vpci = ctx;
+
+	return axpci_msix_fd(&vpci->function, atomic_load(&vpci->queue[index].vector));
+}
+
+/* ---- doorbells ------------------------------------------------------------------------------- */
+
+static struct axdev_doorbell doorbell_of(const struct vpci *vpci, unsigned index)
+{
+	return (struct axdev_doorbell){
+		.space = AXDEV_MMIO,
+		.addr = vpci->function.bar[0].gpa + VPCI_NOTIFY + VPCI_NOTIFY_STRIDE * index,
+		.event_fd = atomic_load(&vpci->device->core->queue[index].bell_fd),
+	};
+}
+
+/* A kick in between, and all when the new one fails, come by the bus and find bell_fd there. */
+static void transport_bell_moved(void *ctx, unsigned index, int old_fd)
+{
+	struct vpci *vpci = ctx;
+	struct axdev_doorbell bell = doorbell_of(vpci, index), old = bell;
+	struct ax_error err = {0};
+
+	if (index >= vpci->doorbells)
+		return;
+	old.event_fd = old_fd;
+	vpci->services.release_doorbell(vpci->services.ctx, &old);
+	if (vpci->services.assign_doorbell(vpci->services.ctx, &bell, &err) < 0)
+		ax_log_limited(&vpci->device->core->log_limit, AX_LOG_WARN, LAYER,
+			       "%s: kicks of queue %u are slow: %s", vpci->dev.name, index,
+			       err.message);
+}
+
 static const struct core_transport pci_transport = {
 	.interrupt = transport_interrupt,
 	.config_changed = transport_config_changed,
+	.bell_moved = transport_bell_moved,
+	.interrupt_fd = transport_interrupt_fd,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -106,15 +144,6 @@ static int resume_pci(struct axdev *dev, struct ax_error *err)
 	vpci->suspended = false;
 	axvirtio_pci_update_hold(vpci);
 	return 0;
-}
-
-static struct axdev_doorbell doorbell_of(const struct vpci *vpci, unsigned index)
-{
-	return (struct axdev_doorbell){
-		.space = AXDEV_MMIO,
-		.addr = vpci->function.bar[0].gpa + VPCI_NOTIFY + VPCI_NOTIFY_STRIDE * index,
-		.event_fd = vpci->device->core->queue[index].kick_fd,
-	};
 }
 
 /* Everything but the device itself, which stays with the caller. */

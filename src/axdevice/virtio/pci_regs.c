@@ -155,6 +155,7 @@ static void write_queue_field(struct vpci *vpci, uint32_t offset, uint32_t value
 	}
 	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
 		atomic_store(&vpci->queue[index].vector, checked_vector(vpci, value));
+		axvirtio_core_interrupt_moved(core, index);
 		return;
 	}
 	if (offset == VIRTIO_PCI_COMMON_Q_ENABLE) {
@@ -250,7 +251,7 @@ static void access_notify(struct vpci *vpci, struct axdev_access *access)
 	else if (offset % VPCI_NOTIFY_STRIDE)
 		axvirtio_core_bad_write(core);
 	else
-		axvirtio_core_kick(core, (uint32_t)(offset / VPCI_NOTIFY_STRIDE));
+		axvirtio_core_ring(core, (uint32_t)(offset / VPCI_NOTIFY_STRIDE));
 }
 
 void axvirtio_pci_access_bar(struct vpci *vpci, struct axdev_access *access)

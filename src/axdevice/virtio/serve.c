@@ -41,7 +41,7 @@ bool axvirtio_enter(struct axvirtio *device, unsigned index)
 
 	if (!gate_enter(&queue->gate))
 		return false;
-	if (queue->vq.size && !(core_status(device->core) & S_STOPPED))
+	if (queue->vq.size && !core_is_lent(queue) && !(core_status(device->core) & S_STOPPED))
 		return true;
 	gate_leave(&queue->gate);
 	return false;
@@ -136,6 +136,7 @@ static int open_queue(struct core_queue *queue, struct ax_error *err)
 {
 	/* In blocking mode, as ax_loop_add_eventfd wants it; a write never blocks in practice. */
 	queue->kick_fd = eventfd(0, EFD_CLOEXEC);
+	atomic_init(&queue->bell_fd, queue->kick_fd);
 	if (queue->kick_fd < 0)
 		return ax_error_set(err, AX_ERROR_DEVICE, errno, "%s: no eventfd for queue %u: %s",
 				    queue->core->name, queue->index, strerror(errno));

@@ -1,7 +1,8 @@
 /*
  * The virtio-pci transport against Spec 4.1, through a bus, by a driver that finds everything by
  * its capabilities: registers, the order of things, interrupts with and without MSI-X, doorbells,
- * the window in configuration space, and what a guest may do to all of them.
+ * the window in configuration space, queues that somebody outside serves, and what a guest may do
+ * to all of them.
  */
 #include "driver.h"
 
@@ -9,6 +10,7 @@
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
+#include <sys/eventfd.h>
 
 #define ECAM_GPA 0xd0200000ULL
 #define BARS_GPA 0xd1000000ULL
@@ -34,6 +36,11 @@ static struct {
 	struct axvirtio device;
 	uint8_t config[11];
 	unsigned destroyed, served;
+	/* lending queue 0, when `lends` */
+	bool lends, lent;
+	int kick_fd, start_result;
+	struct axvirtio_rings rings;
+	unsigned started, stopped, moved;
 } toy;
 
 static int toy_one(struct axvirtio *device, unsigned index)
@@ -67,8 +74,37 @@ static void toy_destroy(struct axvirtio *device)
 	toy.destroyed++;
 }
 
+static int toy_start(struct axvirtio *device)
+{
+	toy.started++;
+	if (toy.lends)
+		toy.lent = axvirtio_lend(device, 0, toy.kick_fd, &toy.rings);
+	else
+		axvirtio_take_back(device, 0);
+	return toy.start_result;
+}
+
+static void toy_stop(struct axvirtio *device)
+{
+	(void)device;
+	toy.stopped++;
+}
+
+static void toy_moved(struct axvirtio *device, unsigned index)
+{
+	(void)device;
+	assert_int_equal(index, 0);
+	toy.moved++;
+}
+
 static const struct axvirtio_ops toy_ops = {
-	.handle_queue = toy_handle, .write_config = toy_write, .destroy = toy_destroy};
+	.handle_queue = toy_handle,
+	.start = toy_start,
+	.stop = toy_stop,
+	.interrupt_moved = toy_moved,
+	.write_config = toy_write,
+	.destroy = toy_destroy,
+};
 static const uint16_t toy_max[] = {8, 16};
 
 static void toy_make(void)
@@ -247,9 +283,14 @@ static int assign_bell(void *ctx, const struct axdev_doorbell *bell, struct ax_e
 static int release_bell(void *ctx, const struct axdev_doorbell *bell)
 {
 	(void)ctx;
-	assert_true(bell_count > 0);
-	assert_true(bells[--bell_count].addr == bell->addr);
-	return 0;
+	for (unsigned i = 0; i < bell_count; i++) {
+		if (bells[i].addr != bell->addr || bells[i].event_fd != bell->event_fd)
+			continue;
+		bells[i] = bells[--bell_count];
+		return 0;
+	}
+	fail_msg("no such doorbell");
+	return -ENOENT;
 }
 
 static struct axpci_host *make_host(void)
@@ -709,7 +750,160 @@ static void failed_creation(void **state)
 	machine_finish(&m);
 }
 
+/* ---- lent queues -------------------------------------------------------------------------------
+ */
+
+static int lend_setup(void **state)
+{
+	setup(state);
+	toy.lends = true;
+	toy.kick_fd = eventfd(0, EFD_NONBLOCK);
+	assert_true(toy.kick_fd >= 0);
+	return 0;
+}
+
+static int lend_teardown(void **state)
+{
+	close(toy.kick_fd);
+	return teardown(state);
+}
+
+static unsigned take_kicks(void)
+{
+	uint64_t count = 0;
+
+	return read(toy.kick_fd, &count, sizeof(count)) == sizeof(count) ? (unsigned)count : 0;
+}
+
+static int bell_of(unsigned queue)
+{
+	for (unsigned i = 0; i < bell_count; i++)
+		if (bells[i].addr == notify + stride * queue)
+			return bells[i].event_fd;
+	return -1;
+}
+
+static void lent_rings_and_kicks(void **state)
+{
+	(void)state;
+	start();
+	assert_true(toy.lent);
+	assert_ptr_equal(toy.rings.desc, guest(&m, ring.desc_gpa, 16));
+	assert_ptr_equal(toy.rings.avail, guest(&m, ring.avail_gpa, 4));
+	assert_ptr_equal(toy.rings.used, guest(&m, ring.used_gpa, 4));
+	assert_int_equal(toy.rings.size, 8);
+	/* KVM's doorbell and that by the bus; the loop sees neither, and leaves the ring alone. */
+	assert_int_equal(bell_of(0), toy.kick_fd);
+	assert_int_not_equal(bell_of(1), toy.kick_fd);
+	assert_int_equal(bell_count, 2);
+	offer(&ring, 0);
+	take_kicks();
+	ring_bell(0);
+	assert_int_equal(take_kicks(), 1);
+	axvirtio_wake(&toy.device, 0);
+	axvirtio_poll(&toy.device);
+	assert_int_equal(take_kicks(), 0);
+	assert_int_equal(toy.served, 0);
+	assert_false(axvirtio_enter(&toy.device, 0));
+}
+
+static void lent_comes_back(void **state)
+{
+	(void)state;
+	start();
+	toy.stopped = 0;
+	reg_put(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	assert_int_equal(toy.stopped, 1);
+	toy.lends = false;
+	ring_init(&ring, &m, RING_GPA, 8);
+	set_desc(&ring, 0, BUF_GPA, 8, 0, 0);
+	start();
+	assert_int_not_equal(bell_of(0), toy.kick_fd);
+	offer(&ring, 0);
+	take_kicks();
+	ring_bell(0);
+	assert_int_equal(take_kicks(), 0);
+	assert_int_equal(toy.served, 1);
+}
+
+/* A queue that the driver does not use has no rings to lend. */
+static void unused_is_not_lent(void **state)
+{
+	(void)state;
+	pci_negotiate(F_VERSION_1);
+	pci_queue(1, &ring);
+	reg_put(VIRTIO_PCI_COMMON_STATUS, 1, S_READY);
+	assert_int_equal(toy.started, 1);
+	assert_false(toy.lent);
+}
+
+static void lent_interrupts(void **state)
+{
+	const uint64_t one = 1;
+	(void)state;
+
+	pci_msix();
+	pci_negotiate(F_VERSION_1);
+	pci_queue(0, &ring);
+	reg_put(VIRTIO_PCI_COMMON_Q_MSIX, 2, 2);
+	assert_int_equal(toy.moved, 0); /* start is still to come */
+	reg_put(VIRTIO_PCI_COMMON_STATUS, 1, S_READY);
+	assert_int_equal(write(axvirtio_interrupt_fd(&toy.device, 0), &one, sizeof(one)), 8);
+	assert_int_equal(msi_chip_delivered(&chip, 2), 1);
+	reg_put(VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+	assert_int_equal(toy.moved, 1);
+	assert_int_equal(write(axvirtio_interrupt_fd(&toy.device, 0), &one, sizeof(one)), 8);
+	assert_int_equal(msi_chip_delivered(&chip, 1), 1);
+	assert_int_equal(msi_chip_delivered(&chip, 2), 1);
+	reg_put(VIRTIO_PCI_COMMON_Q_MSIX, 2, NONE);
+	assert_int_equal(toy.moved, 2);
+	assert_int_equal(axvirtio_interrupt_fd(&toy.device, 0), -1);
+	/* The other queue is the loop's. */
+	reg_put(VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
+	reg_put(VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+	assert_int_equal(toy.moved, 2);
+}
+
+/* Whoever has the queue is told when to leave memory alone, however that comes about. */
+static void lent_stops(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(toy.started, 1);
+	toy.stopped = 0;
+	cfg_put(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(toy.stopped, 1);
+	cfg_put(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(toy.started, 2);
+	assert_int_equal(axbus_suspend(bus, NULL), 0);
+	assert_int_equal(toy.stopped, 2);
+	assert_int_equal(axbus_resume(bus, NULL), 0);
+	assert_int_equal(toy.started, 3);
+	reg_put(VIRTIO_PCI_COMMON_STATUS, 1, 0x80 | S_READY); /* FAILED */
+	assert_int_equal(toy.stopped, 3);
+	axbus_reset(bus);
+	assert_true(toy.stopped > 3);
+	assert_int_equal(toy.started, 3);
+}
+
+static void start_fails(void **state)
+{
+	(void)state;
+	toy.start_result = -EIO;
+	pci_negotiate(F_VERSION_1);
+	pci_queue(0, &ring);
+	reg_put(VIRTIO_PCI_COMMON_STATUS, 1, S_READY);
+	assert_int_equal(status(), S_READY | 0x40); /* DEVICE_NEEDS_RESET */
+	cfg_put(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	cfg_put(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(toy.started, 1); /* not before the reset */
+	toy.start_result = 0;
+	start();
+	assert_int_equal(toy.started, 2);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define LENT(function) cmocka_unit_test_setup_teardown(function, lend_setup, lend_teardown)
 
 int main(void)
 {
@@ -727,6 +921,12 @@ int main(void)
 		TEST(memory_off),
 		TEST(device_config),
 		TEST(cfg_window),
+		LENT(lent_rings_and_kicks),
+		LENT(lent_comes_back),
+		LENT(unused_is_not_lent),
+		LENT(lent_interrupts),
+		LENT(lent_stops),
+		LENT(start_fails),
 		cmocka_unit_test(failed_creation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
