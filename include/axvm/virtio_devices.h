@@ -94,7 +94,10 @@ struct axvirtio_net_config {
 	uint16_t mtu;    /* 0: not told */
 	uint32_t pairs;  /* queue pairs, 1..AXVIRTIO_NET_MAX_PAIRS; 0: 1. More than 1: TAP only */
 	bool no_offload; /* neither checksum nor segmentation offloads */
-	bool vhost;      /* let /dev/vhost-net move the packets; TAP and PCI only */
+	/* Let /dev/vhost-net move the packets; TAP and PCI only, without limits. For guests that
+	 * are trusted: the host's kernel then reads their rings. Frames, requests, kicks and
+	 * interrupts of these queues, and what the guest breaks there, are not counted. */
+	bool vhost;
 	struct axvirtio_limit rx_limit, tx_limit;
 };
 extern const struct axdev_class axvirtio_net_class;

@@ -4,6 +4,7 @@
  * offers is net_create.c's.
  */
 #include "net.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -180,14 +181,37 @@ static void reset(struct axvirtio *device)
 				       sizeof(net->mac));
 	net->mac_changed = false;
 	net->features = 0;
+	axvirtio_net_vhost_reset(net);
 	if (net->backend->negotiated)
 		net->backend->negotiated(net, 0);
 }
+
+static int start(struct axvirtio *device)
+{
+	return axvirtio_net_vhost_start(ax_container_of(device, struct net, device));
+}
+
+static void stop(struct axvirtio *device)
+{
+	axvirtio_net_vhost_stop(ax_container_of(device, struct net, device));
+}
+
+static void interrupt_moved(struct axvirtio *device, unsigned index)
+{
+	axvirtio_net_vhost_interrupt_moved(ax_container_of(device, struct net, device), index);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int bound(struct axvirtio *device, struct ax_error *err)
 {
 	struct net *net = ax_container_of(device, struct net, device);
 
+	if (net->vhost && !axvirtio_can_lend(device)) {
+		ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP, "%s: vhost needs a device on PCI",
+			     net->name);
+		return ax_error_hint(err, "add --transport pci, or leave vhost out");
+	}
 	for (uint32_t i = 0; i < net->pair_count; i++) {
 		struct net_pair *pair = &net->pair[i];
 		struct ax_loop *loop = axvirtio_loop(device, net_rx_queue(pair));
@@ -236,6 +260,7 @@ static void destroy(struct axvirtio *device)
 		free(pair->rx.spill);
 		free(pair->stream);
 	}
+	axvirtio_net_vhost_close(net);
 	free(net->pair);
 	free(net);
 }
@@ -245,6 +270,9 @@ const struct axvirtio_ops axvirtio_net_ops = {
 	.unbound = unbound,
 	.activate = activate,
 	.reset = reset,
+	.start = start,
+	.stop = stop,
+	.interrupt_moved = interrupt_moved,
 	.handle_queue = handle_queue,
 	.queue_group = queue_group,
 	.destroy = destroy,

@@ -3,7 +3,7 @@
  * net_ctrl.c (the control queue), net_tx.c and net_rx.c (frames of backends that keep them apart, a
  * system call each), net_chains.c (receive buffers), net_header.c (what a virtio_net_hdr may say),
  * net_stream.c (frames on a byte stream), net_socket.c and net_tap.c (opening and telling the
- * host).
+ * host), net_vhost.c (queues that the host's kernel serves).
  *
  * A queue pair belongs to one loop, and so does everything in its struct; what pairs share is
  * atomic or changes only while no I/O thread is in the device.
@@ -157,7 +157,8 @@ struct net {
 	struct ax_ratelimit log_limit;
 	uint16_t queue_max[2 * AXVIRTIO_NET_MAX_PAIRS + 1];
 	struct iovec ctrl_iov[NET_IOV];
-	struct net_pair *pair; /* [pair_count] */
+	struct net_pair *pair;   /* [pair_count] */
+	struct net_vhost *vhost; /* [pair_count]; NULL: the pairs' loops move the frames */
 };
 
 static inline unsigned net_rx_queue(const struct net_pair *pair)
@@ -190,6 +191,17 @@ void axvirtio_net_arm(struct net_pair *pair, uint32_t events);
  */
 
 int axvirtio_net_ctrl_one(struct axvirtio *device, unsigned index); /* for axvirtio_serve */
+
+/* ---- vhost: all but open, once, do nothing for a device without --------------------------------
+ */
+
+int axvirtio_net_vhost_open(struct net *net, struct ax_error *err); /* the pairs have their taps */
+void axvirtio_net_vhost_close(struct net *net);                     /* also after a failed open */
+/* As the hooks of struct axvirtio_ops. */
+int axvirtio_net_vhost_start(struct net *net);
+void axvirtio_net_vhost_stop(struct net *net);
+void axvirtio_net_vhost_reset(struct net *net);
+void axvirtio_net_vhost_interrupt_moved(struct net *net, unsigned queue);
 
 /* ---- headers (5.1.6.2, 5.1.6.4) ----------------------------------------------------------------
  */

@@ -27,6 +27,11 @@ static void derive_mac(uint8_t mac[6], const char *vm_name, const char *name)
 	mac[0] = (uint8_t)((mac[0] & ~1U) | 2U); /* of one station, locally administered */
 }
 
+static bool is_limit(const struct axvirtio_limit *limit)
+{
+	return limit->bytes_per_s || limit->ops_per_s;
+}
+
 static int check(const char *name, const struct axvirtio_net_config *config, struct ax_error *err)
 {
 	static const uint8_t none[6];
@@ -45,9 +50,13 @@ static int check(const char *name, const struct axvirtio_net_config *config, str
 	if (config->mtu && config->mtu < MTU_MIN)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 				    "%s: an MTU of %u is less than %u", name, config->mtu, MTU_MIN);
-	if (config->vhost) {
-		ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP, "%s: no vhost-net yet", name);
-		return ax_error_hint(err, "leave vhost out: the device then moves the packets");
+	if (config->vhost && config->backend != AXVIRTIO_NET_TAP)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				    "%s: vhost goes with a tap only", name);
+	if (config->vhost && (is_limit(&config->rx_limit) || is_limit(&config->tx_limit))) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "%s: vhost keeps to no limit of bytes or packets", name);
+		return ax_error_hint(err, "leave out vhost, or the limits; tc-tbf(8) limits a tap");
 	}
 	return 0;
 }
@@ -110,8 +119,9 @@ static int open_backend(struct net *net, const struct axvirtio_net_config *confi
 
 	if (r < 0)
 		return r;
-	return config->backend == AXVIRTIO_NET_TAP ? axvirtio_net_tap_open(net, config, err)
-						   : axvirtio_net_socket_open(net, config, err);
+	r = config->backend == AXVIRTIO_NET_TAP ? axvirtio_net_tap_open(net, config, err)
+						: axvirtio_net_socket_open(net, config, err);
+	return r < 0 || !config->vhost ? r : axvirtio_net_vhost_open(net, err);
 }
 
 int axvirtio_net_create(const char *name, const struct axvirtio_net_config *config,

@@ -104,7 +104,7 @@ static void test_refused(void **state)
 	refused((struct axvirtio_net_config){PACKET, .pairs = 2}, AX_ERROR_CONFIGURATION);
 	refused((struct axvirtio_net_config){PACKET, .mtu = 67}, AX_ERROR_CONFIGURATION);
 	refused((struct axvirtio_net_config){PACKET, .mac = {1}}, AX_ERROR_CONFIGURATION);
-	refused((struct axvirtio_net_config){PACKET, .vhost = true}, AX_ERROR_UNSUPPORTED);
+	refused((struct axvirtio_net_config){PACKET, .vhost = true}, AX_ERROR_CONFIGURATION);
 	refused((struct axvirtio_net_config){.backend = AXVIRTIO_NET_STREAM, .fd = fds[0]},
 		AX_ERROR_DEVICE);
 	refused((struct axvirtio_net_config){.backend = AXVIRTIO_NET_PACKET, .fd = -1},
