@@ -100,7 +100,7 @@ static int attach_disk(struct axvm *vm, size_t index, struct ax_error *err)
 		.no_discard = !disk->discard,
 		.limit = limit_of(&disk->limit),
 	};
-	char name[16];
+	char name[32];
 	int rc = next_place(vm, &config.place, err);
 
 	/* Only PCI interrupts the CPU that a queue belongs to. */
@@ -179,7 +179,7 @@ static int attach_net(struct axvm *vm, size_t index, struct ax_error *err)
 		.rx_limit = limit_of(&net->rx),
 		.tx_limit = limit_of(&net->tx),
 	};
-	char name[16], unique[64];
+	char name[32], unique[64];
 	int rc = next_place(vm, &config.place, err);
 
 	/* VMs that nobody named must not have one address between them. */
@@ -295,7 +295,7 @@ void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows)
 int axvm_replace_disk(struct axvm *vm, size_t index, const char *path, struct ax_error *err)
 {
 	struct axdev *dev;
-	char name[16];
+	char name[32];
 
 	snprintf(name, sizeof(name), "disk%zu", index);
 	dev = axbus_find(vm->bus, name);

@@ -48,7 +48,7 @@ int axvm_start_io(struct axvm *vm, struct ax_error *err)
 
 	for (unsigned i = 0; !rc && i < vm->io_count; i++) {
 		const int cpu = affinity->count ? (int)affinity->values[i] : 0;
-		char name[16];
+		char name[32];
 		struct ax_thread_config config = {
 			.name = name,
 			.cpus = affinity->count ? &cpu : NULL,
