@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static int start_one(struct passt *passt, size_t i, struct ax_error *err)
 {
 	char number[16];
