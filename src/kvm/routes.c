@@ -46,13 +46,15 @@ static int make_room(struct axkvm_routes *routes, uint32_t entries, struct ax_er
 {
 	struct kvm_irq_routing *table;
 
-	if (entries <= routes->room)
+	if (routes->table && entries <= routes->room)
 		return 0;
 	entries += entries / 2;
 	table = realloc(routes->table, sizeof(*table) + entries * sizeof(table->entries[0]));
-	if (!table)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u GSI routes",
-				    entries);
+	if (!table) {
+		ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u GSI routes",
+			     entries);
+		return -ENOMEM;
+	}
 	if (!routes->table)
 		memset(table, 0, sizeof(*table));
 	routes->table = table;
@@ -86,7 +88,7 @@ static struct kvm_irq_routing_entry entry_of(uint32_t gsi, const struct axkvm_ms
 {
 	struct kvm_irq_routing_entry entry;
 
-	memset(&entry, 0, sizeof(entry)); /* compared as bytes */
+	memset(&entry, 0, sizeof(entry));
 	entry.gsi = gsi;
 	entry.type = KVM_IRQ_ROUTING_MSI;
 	entry.u.msi.address_lo = (uint32_t)msi->address;
@@ -97,6 +99,15 @@ static struct kvm_irq_routing_entry entry_of(uint32_t gsi, const struct axkvm_ms
 		entry.u.msi.devid = msi->device_id;
 	}
 	return entry;
+}
+
+/* Of messages. */
+static bool is_same(const struct kvm_irq_routing_entry *a, const struct kvm_irq_routing_entry *b)
+{
+	return a->gsi == b->gsi && a->flags == b->flags &&
+	       a->u.msi.address_lo == b->u.msi.address_lo &&
+	       a->u.msi.address_hi == b->u.msi.address_hi && a->u.msi.data == b->u.msi.data &&
+	       a->u.msi.devid == b->u.msi.devid;
 }
 
 /* Of the GSI's message, or table->nr. */
@@ -118,7 +129,7 @@ static int set_locked(struct axkvm_vm *vm, uint32_t gsi, const struct axkvm_msi_
 	const struct kvm_irq_routing_entry old = table->entries[at];
 	int rc;
 
-	if (at < count && !memcmp(&old, &entry, sizeof(entry)))
+	if (at < count && is_same(&old, &entry))
 		return 0;
 	table->entries[at] = entry;
 	table->nr = at < count ? count : count + 1;
