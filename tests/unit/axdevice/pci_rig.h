@@ -9,6 +9,7 @@
 
 #include <axvm/pci.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 
 #define ECAM_GPA     0xd0200000ULL
 #define WINDOW_GPA   0xd1000000ULL
@@ -92,7 +93,7 @@ static inline void toy_plug(struct rig *rig, struct toy *toy, const char *name, 
 {
 	static const uint8_t own[8] = {0, 0, 8, 1, 2, 3, 4, 5};
 
-	strcpy(toy->dev.name, name);
+	snprintf(toy->dev.name, sizeof(toy->dev.name), "%s", name);
 	toy->dev.ops = &toy_dev_ops;
 	toy->dev.class_name = "toy";
 	toy_identify(toy);

@@ -134,8 +134,8 @@ static void operations_start_in_order(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
-	for (uint16_t i = 0; i < N; i++) {
-		out[i] = i;
+	for (unsigned i = 0; i < N; i++) {
+		out[i] = (uint16_t)i;
 		io[i] = new_io(loop, &left, &out[i], sizeof(out[i]));
 		ax_op_writev(loop, &io[i].op, fds[1], &io[i].iov, 1, AX_OP_NO_OFFSET, 0);
 	}
