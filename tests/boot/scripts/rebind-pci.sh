@@ -1,0 +1,5 @@
+# Drivers come and go a hundred times, on virtio-pci (rebind.inc).
+# architectures: x86_64
+# shellcheck disable=SC2034
+transport=pci
+. scripts/rebind.inc
