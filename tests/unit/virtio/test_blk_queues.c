@@ -286,7 +286,7 @@ static void up_overlay(char *overlay, size_t bytes)
 	struct ax_error err = {0};
 
 	for (unsigned i = 0; i < SECTORS; i++)
-		memset(base + 512 * i, 0xb0 + i % 8, 512);
+		memset(base + (size_t)512 * i, (int)(0xb0 + i % 8), 512);
 	assert_int_equal(pwrite(image_fd, base, sizeof(base), 0), sizeof(base));
 	snprintf(overlay, bytes, "%s.overlay", image);
 	assert_int_equal(axvirtio_blk_make_overlay(overlay, image, &err), 0);
