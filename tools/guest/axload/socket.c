@@ -2,7 +2,6 @@
 #include "axload.h"
 
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <arpa/inet.h>
+
+#include <linux/vm_sockets.h> /* some versions want sys/socket.h before */
 
 union any {
 	struct sockaddr base;
