@@ -1,4 +1,4 @@
-# Drivers come and go a hundred times, on virtio-mmio (rebind.inc).
+# Drivers come and go over and over, on virtio-mmio (rebind.inc).
 # architectures: x86_64
 # shellcheck disable=SC2034
 transport=mmio

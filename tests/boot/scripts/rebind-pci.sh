@@ -1,4 +1,4 @@
-# Drivers come and go a hundred times, on virtio-pci (rebind.inc).
+# Drivers come and go over and over, on virtio-pci (rebind.inc).
 # architectures: x86_64
 # shellcheck disable=SC2034
 transport=pci
