@@ -4,7 +4,7 @@
 . scripts/lib.inc
 pid=
 socket=$WORK/vsock
-(cd "$WORK" && cpio -id usr/bin/axload) <guest/6.1-fio/initramfs 2>/dev/null
+(cd "$WORK" && cpio -id usr/bin/axload) <guest/6.1-io/initramfs 2>/dev/null
 load=$WORK/usr/bin/axload
 [ -x "$load" ] || die "the initramfs has no axload"
 rm -f "$socket"*
@@ -12,7 +12,7 @@ rm -f "$socket"*
 server=$!
 trap 'kill $server 2>/dev/null' EXIT
 
-start -c 2 -m 256M --initrd guest/6.1-fio/initramfs --vsock "$socket" --vsock-cid 77 --append axtest=vsock
+start -c 2 -m 256M --initrd guest/6.1-io/initramfs --vsock "$socket" --vsock-cid 77 --append axtest=vsock
 wait_for 'axload serves|AXTEST vsock FAIL' 150
 ! grep -q 'AXTEST vsock FAIL' "$WORK/out" || die "$(grep 'AXTEST vsock' "$WORK/out")"
 [ -S "$socket" ] || die "there is no socket $socket"
