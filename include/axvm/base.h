@@ -227,6 +227,23 @@ char *ax_format_size(uint64_t bytes, char *buf, size_t buf_size);
 int ax_pread_full(int fd, void *buf, size_t len, uint64_t offset);
 int ax_pwrite_full(int fd, const void *buf, size_t len, uint64_t offset);
 
+/* ---- listening Unix sockets ----------------------------------------------------------- */
+
+/* A Unix socket with a name in the file system, mode 0600, owned by the caller. */
+struct ax_listener {
+	int fd;         /* non-blocking; -1: none */
+	char path[108]; /* absolute, or as given; sockaddr_un has no more room */
+	dev_t dev;      /* what was made there: nothing else is removed */
+	ino_t ino;
+};
+/* type: SOCK_STREAM or SOCK_SEQPACKET. One that nobody listens on any more is replaced; -EADDRINUSE
+ * when somebody does, -EEXIST for what is no socket, -ENAMETOOLONG, or what bind(2) gave. On
+ * failure fd is -1 and nothing was made. */
+int ax_listener_open(struct ax_listener *self, const char *path, int type, int backlog,
+		     struct ax_error *err) AX_MUST_CHECK;
+/* Removes the name if it is still ours. */
+void ax_listener_close(struct ax_listener *self);
+
 /* ---- threads ------------------------------------------------------------------------- */
 
 struct ax_thread; /* opaque; created by start, freed by join */

@@ -2,7 +2,7 @@
  * The character backend's own types, shared by its files: chr.c (creation and the wake-up),
  * chr_output.c (ring and draining), chr_input.c (reading with back-pressure), chr_fd.c (file
  * descriptors that must not block and must not be changed for others), chr_socket.c (clients that
- * come and go) over chr_listen.c (a socket's place in the file system).
+ * come and go).
  */
 #ifndef AXDEVICE_CHR_PRIV_H
 #define AXDEVICE_CHR_PRIV_H
@@ -30,17 +30,9 @@ struct chr_fd {
 	struct ax_event *event; /* registered while we wait for readiness */
 };
 
-/* A socket to listen on and its place in the file system. */
-struct chr_listen {
-	int fd;     /* -1: none */
-	char *path; /* absolute, or as given */
-	dev_t dev;  /* what was made there: nothing else is removed */
-	ino_t ino;
-};
-
 /* A backend whose other end comes and goes: the client's two descriptors are the axchr's. */
 struct chr_socket {
-	struct chr_listen listen;
+	struct ax_listener listen;
 	struct ax_event *event;  /* asleep while there is a client */
 	struct ax_event *retry;  /* timer: accept failed for want of something */
 	struct ax_event *hangup; /* a client that sends no more but reads */
@@ -85,10 +77,6 @@ ssize_t axchr_fd_read(const struct chr_fd *self, uint8_t *bytes, size_t count);
 int axchr_fd_watch(struct chr_fd *self, struct ax_loop *loop, uint32_t events, ax_event_fn *fn,
 		   void *ctx);
 void axchr_fd_unwatch(struct chr_fd *self);
-
-/* chr_listen.c. On failure self->fd is -1 and nothing was made. */
-int axchr_listen_open(struct chr_listen *self, const char *path, struct ax_error *err);
-void axchr_listen_close(struct chr_listen *self);
 
 /* chr_socket.c, loop's thread. All but open and close may be called for any backend. */
 int axchr_socket_open(struct axchr *chr, const char *path, struct ax_error *err);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define BACKLOG  4
 #define RETRY_NS 1000000000ULL
 
 static void told(struct axchr *chr)
@@ -109,7 +110,7 @@ void axchr_socket_settle(struct axchr *chr)
 int axchr_socket_open(struct axchr *chr, const char *path, struct ax_error *err)
 {
 	struct chr_socket *self = &chr->socket;
-	int rc = axchr_listen_open(&self->listen, path, err);
+	int rc = ax_listener_open(&self->listen, path, SOCK_STREAM, BACKLOG, err);
 
 	if (!rc)
 		rc = ax_loop_add_fd(chr->loop, self->listen.fd, EPOLLIN, on_client, chr,
@@ -127,5 +128,5 @@ void axchr_socket_close(struct axchr *chr)
 	ax_loop_remove(self->hangup);
 	ax_loop_remove(self->retry);
 	ax_loop_remove(self->event);
-	axchr_listen_close(&self->listen);
+	ax_listener_close(&self->listen);
 }

@@ -14,14 +14,15 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#define BACKLOG 16
 
 struct switchboard {
 	struct ax_loop *loop;
 	struct axnet_switch *net_switch;
-	int listen_fd, signal_fd;
+	struct ax_listener listener;
+	int signal_fd;
 };
 
 static void on_connection(void *ctx, int fd, uint32_t events)
@@ -46,41 +47,6 @@ static void on_signal(void *ctx, int fd, uint32_t events)
 	ax_loop_stop(board->loop);
 }
 
-static int listen_at(const char *path, int *ret_fd, struct ax_error *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const mode_t mask = umask(0177); /* whoever may connect sees all frames */
-	int fd, rc = 0;
-
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		umask(mask);
-		return ax_error_set(err, AX_ERROR_USAGE, ENAMETOOLONG,
-				    "socket path %s has %zu bytes, at most %zu are possible", path,
-				    strlen(path), sizeof(address.sun_path) - 1);
-	}
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-		rc = EADDRINUSE; /* somebody answers there */
-	else if (fd >= 0 && errno == ECONNREFUSED)
-		unlink(path); /* left over from one that is gone */
-	if (!rc && (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
-		    listen(fd, 16)))
-		rc = errno;
-	umask(mask);
-	if (!rc) {
-		*ret_fd = fd;
-		return 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	ax_error_set(err, AX_ERROR_IO, rc, "cannot listen at %s: %s", path, strerror(rc));
-	return ax_error_hint(err, rc == EADDRINUSE ? "a switch runs there, or a file of that name "
-						     "stands in the way"
-						   : "check that the directory exists and may be "
-						     "written");
-}
-
 static int serve(struct switchboard *board, const char *path, struct ax_error *err)
 {
 	struct ax_event *event;
@@ -97,12 +63,12 @@ static int serve(struct switchboard *board, const char *path, struct ax_error *e
 	if (!rc)
 		rc = axnet_switch_create(board->loop, &board->net_switch, err);
 	if (!rc)
-		rc = listen_at(path, &board->listen_fd, err);
+		rc = ax_listener_open(&board->listener, path, SOCK_SEQPACKET, BACKLOG, err);
 	if (!rc)
 		rc = ax_loop_add_fd(board->loop, board->signal_fd, EPOLLIN, on_signal, board,
 				    &event, err);
 	if (!rc)
-		rc = ax_loop_add_fd(board->loop, board->listen_fd, EPOLLIN, on_connection, board,
+		rc = ax_loop_add_fd(board->loop, board->listener.fd, EPOLLIN, on_connection, board,
 				    &event, err);
 	if (rc)
 		return rc;
@@ -125,7 +91,7 @@ static void print_stats(const struct switchboard *board)
 
 static int run(int argc, char **argv)
 {
-	struct switchboard board = {.listen_fd = -1, .signal_fd = -1};
+	struct switchboard board = {.listener.fd = -1, .signal_fd = -1};
 	struct ax_error err = {0};
 	const char *path = NULL;
 	int rc;
@@ -147,10 +113,7 @@ static int run(int argc, char **argv)
 		print_stats(&board);
 	axnet_switch_destroy(board.net_switch);
 	ax_loop_destroy(board.loop);
-	if (board.listen_fd >= 0) {
-		close(board.listen_fd);
-		unlink(path);
-	}
+	ax_listener_close(&board.listener);
 	if (board.signal_fd >= 0)
 		close(board.signal_fd);
 	return rc ? report_error(&err) : 0;

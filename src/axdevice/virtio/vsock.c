@@ -162,7 +162,7 @@ static int bound(struct axvirtio *device, struct ax_error *err)
 	if (!r)
 		r = ax_loop_add_timer(loop, AX_TIMER_OFF, 0, on_tick, vsock, &vsock->timer, err);
 	if (!r)
-		r = ax_loop_add_fd(loop, vsock->listen_fd, EPOLLIN, axvirtio_vsock_accept, vsock,
+		r = ax_loop_add_fd(loop, vsock->listener.fd, EPOLLIN, axvirtio_vsock_accept, vsock,
 				   &vsock->listen_event, err);
 	if (!r)
 		r = limit_waiter_init(&vsock->rx_waiter, &vsock->limit, device, VSOCK_RX, err);
@@ -175,7 +175,7 @@ static void destroy(struct axvirtio *device)
 {
 	struct vsock *vsock = vsock_of(device);
 
-	axvirtio_vsock_unlisten(vsock);
+	ax_listener_close(&vsock->listener);
 	if (vsock->reset_fd >= 0)
 		close(vsock->reset_fd);
 	free(vsock);
@@ -220,7 +220,7 @@ int axvirtio_vsock_create(const char *name, const struct axvirtio_vsock_config *
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for device %s",
 				    name);
 	snprintf(vsock->name, sizeof(vsock->name), "%s", name);
-	vsock->listen_fd = -1;
+	vsock->listener.fd = -1;
 	vsock->cid = config->cid;
 	vsock->conn_max = choose_conn_max();
 	vsock->next_port = VSOCK_FIRST_PORT;

@@ -125,12 +125,9 @@ struct vsock {
 	struct ax_ratelimit log_limit;
 
 	struct sockaddr_un address; /* of the listening socket */
-	int listen_fd;
+	struct ax_listener listener;
 	bool listening; /* awake */
 	bool no_accept; /* until the next tick: no descriptors */
-	bool is_bound;  /* the socket file is ours: */
-	dev_t file_device;
-	ino_t file_inode;
 	struct ax_event *listen_event;
 
 	struct ax_event *timer;
@@ -239,7 +236,6 @@ static inline uint32_t vsock_credit(const struct vsock_conn *conn)
 int axvirtio_vsock_new_socket(void);
 int axvirtio_vsock_connect_to(int fd, const struct sockaddr_un *address);
 int axvirtio_vsock_listen(struct vsock *vsock, const char *path, struct ax_error *err);
-void axvirtio_vsock_unlisten(struct vsock *vsock);
 
 /* ---- vsock_host.c ---------------------------------------------------------------------------- */
 
