@@ -1,15 +1,51 @@
 /*
- * host: what this machine is. Facts are read once from /proc and /sys below a root directory, so
- * that tests and recorded hosts come through the same reader; nothing here decides anything.
+ * host: what this machine is. Facts are read once, from /proc and /sys below a root directory or
+ * from a recorded file (`axvm host --save`); nothing here decides anything. Whoever reads facts
+ * owns them, from any thread; they never change afterwards.
  */
 #ifndef AXVM_HOST_H
 #define AXVM_HOST_H
 
 #include <axvm/base.h>
 
+#define AXHOST_MAX_POOLS  4
+#define AXHOST_MAX_CACHES 8
+#define AXHOST_NONE       UINT32_MAX
+
 struct axhost_page_pool {
 	uint64_t page_size_bytes;
 	uint64_t total, free; /* pages */
+};
+
+/* A logical CPU. package, core and llc are dense numbers from 0 over the whole machine, in the
+ * order of their first online CPU: who has the same number shares that thing. The kernel tells
+ * nothing of the place of an offline CPU: its package, core, llc and node are AXHOST_NONE. Those of
+ * an online one never are. */
+struct axhost_cpu {
+	uint32_t id;      /* the kernel's number */
+	uint32_t package; /* socket */
+	uint32_t core;    /* those of one core are SMT siblings */
+	uint32_t llc;     /* last level cache */
+	uint32_t node;    /* index into nodes */
+	bool online;
+	bool isolated; /* isolcpus= or an isolated cpuset: the scheduler keeps others away */
+	bool allowed;  /* by our affinity mask and our cpuset; only these may a thread be put on */
+};
+
+struct axhost_node {
+	uint32_t id;                              /* the kernel's number */
+	uint64_t memory_bytes, memory_free_bytes; /* 0: a node without memory */
+	struct axhost_page_pool pools[AXHOST_MAX_POOLS];
+	size_t pool_count;
+	bool allowed; /* by our cpuset's memory nodes */
+};
+
+/* A cache that CPU 0 has. */
+struct axhost_cache {
+	uint8_t level;
+	char type;                            /* 'd', 'i' or 'u' */
+	uint32_t line_bytes, ways, shared_by; /* logical CPUs */
+	uint64_t size_bytes;
 };
 
 struct axhost_facts {
@@ -20,16 +56,38 @@ struct axhost_facts {
 	uint32_t cpus_online;
 	uint32_t nodes_online; /* NUMA nodes */
 	uint64_t memory_bytes, memory_available_bytes;
-	struct axhost_page_pool pools[4];
+	struct axhost_page_pool pools[AXHOST_MAX_POOLS]; /* of all nodes together */
 	size_t pool_count;
 	bool thp; /* transparent huge pages for shared memory or by madvise */
-	/* CPU flags that profiles ask for. */
+	/* CPU flags and KVM abilities that profiles ask for. */
 	bool vmx, svm, ept, invariant_tsc, x2apic, tsc_scaling, apicv, gbpages, hypervisor;
+	bool numa_balancing;         /* the kernel moves pages after their users by itself */
+	uint64_t memory_limit_bytes; /* of our cgroup; 0: none */
+	char mitigations[256]; /* "meltdown: PTI; mds: ..." of those that cost; empty when none */
 	char kernel_release[64];
+
+	/* Topology, sorted by id; present CPUs, offline ones too. */
+	struct axhost_cpu *cpus;
+	size_t cpu_count;
+	struct axhost_node *nodes;
+	size_t node_count;
+	uint8_t *distances; /* node_count x node_count by index, as ACPI's SLIT: 10 is local */
+	struct axhost_cache caches[AXHOST_MAX_CACHES];
+	size_t cache_count;
 };
 
-/* root: "" for this machine, or a directory that holds proc/ and sys/ of another. Files that are
- * missing leave their facts at zero; never fails but for lack of memory. */
+/* root: "" for this machine, or a directory that holds proc/ and sys/ of another (all its CPUs and
+ * nodes are allowed then). Files that are missing leave their facts at zero; a machine that tells
+ * no topology has one node, one package, and a core for each CPU. Never fails but for lack of
+ * memory, which leaves the topology empty. */
 void axhost_read(const char *root, struct axhost_facts *ret_facts);
+/* From what axhost_save wrote, or a recording by hand (docs/host.md has the format). -ENOENT and
+ * others of open(2), -EINVAL with the key and what was expected. */
+int axhost_load(const char *path, struct axhost_facts *ret_facts,
+		struct ax_error *err) AX_MUST_CHECK;
+/* The facts as JSON; *ret_text is malloc'ed, the caller's. */
+int axhost_save(const struct axhost_facts *facts, char **ret_text,
+		struct ax_error *err) AX_MUST_CHECK;
+void axhost_free(struct axhost_facts *facts); /* what read or load allocated; zeroed is fine */
 
 #endif

@@ -35,9 +35,12 @@ static int choose_arch(struct axvm *vm, struct ax_error *err)
 static int choose_profile(struct axvm *vm, struct ax_error *err)
 {
 	struct axhost_facts facts;
+	int rc;
 
 	axhost_read("", &facts);
-	return axprof_select(vm->config->profile, &facts, &vm->profile, err);
+	rc = axprof_select(vm->config->profile, &facts, &vm->profile, err);
+	axhost_free(&facts);
+	return rc;
 }
 
 static int create_io(struct axvm *vm, struct ax_error *err)

@@ -123,6 +123,7 @@ static int run(int argc, char **argv)
 	axhost_read("", &facts);
 	print_host(&facts);
 	print_profiles(&facts);
+	axhost_free(&facts);
 	return print_verdict(arch, print_kvm(arch, device), device);
 }
 

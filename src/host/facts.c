@@ -197,4 +197,17 @@ void axhost_read(const char *root, struct axhost_facts *ret_facts)
 		ret_facts->ept = text[0] == 'Y' || text[0] == '1';
 	read_line(root, "/proc/sys/kernel/osrelease", ret_facts->kernel_release,
 		  sizeof(ret_facts->kernel_release));
+	if (axhost_fill_flat(ret_facts))
+		axhost_free(ret_facts);
+}
+
+void axhost_free(struct axhost_facts *facts)
+{
+	free(facts->cpus);
+	free(facts->nodes);
+	free(facts->distances);
+	facts->cpus = NULL;
+	facts->nodes = NULL;
+	facts->distances = NULL;
+	facts->cpu_count = facts->node_count = 0;
 }

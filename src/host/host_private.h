@@ -1,5 +1,5 @@
 /*
- * Private to src/host: the parts of /proc/cpuinfo that are an architecture's own.
+ * Private to src/host: the parts of /proc/cpuinfo that are an architecture's own, and the topology.
  */
 #ifndef AXVM_HOST_PRIVATE_H
 #define AXVM_HOST_PRIVATE_H
@@ -17,5 +17,8 @@ void axhost_name_arm(const struct axhost_arm *arm, struct axhost_facts *facts);
 
 /* The same for RISC-V, straight into vendor and model. */
 void axhost_read_riscv_line(const char *line, struct axhost_facts *facts);
+
+/* One node unless there are some, one package, a core for each online CPU. -ENOMEM. */
+int axhost_fill_flat(struct axhost_facts *facts);
 
 #endif

@@ -39,6 +39,7 @@ static void test_ivy_bridge_ep(void **state)
 	assert_true(f.vmx && f.ept && f.invariant_tsc && f.x2apic && f.gbpages && f.apicv);
 	assert_false(f.svm || f.hypervisor || f.tsc_scaling);
 	assert_string_equal(f.kernel_release, "6.1.0-28-amd64");
+	axhost_free(&f);
 }
 
 /* The CPU has it, the module was told not to use it. */
@@ -54,6 +55,7 @@ static void test_module_parameter_counts_more(void **state)
 	assert_false(f.thp);
 	assert_int_equal(f.pool_count, 1);
 	assert_int_equal(f.pools[0].total, 0);
+	axhost_free(&f);
 }
 
 static void test_epyc(void **state)
@@ -69,6 +71,7 @@ static void test_epyc(void **state)
 	assert_int_equal(f.nodes_online, 8);
 	assert_true(f.svm && f.tsc_scaling && f.invariant_tsc && f.x2apic && f.gbpages && f.thp);
 	assert_false(f.vmx || f.ept || f.apicv || f.hypervisor);
+	axhost_free(&f);
 }
 
 static void test_virtual_machine(void **state)
@@ -81,6 +84,7 @@ static void test_virtual_machine(void **state)
 	assert_true(f.tsc_scaling); /* a VMX flag of a line of its own */
 	assert_int_equal(f.nodes_online, 1);
 	assert_int_equal(f.cpus_online, 4);
+	axhost_free(&f);
 }
 
 /* Arm's are numbers: known ones have names. */
@@ -97,6 +101,7 @@ static void test_neoverse(void **state)
 	assert_int_equal(f.stepping, 0x41);
 	assert_int_equal(f.cpus_online, 2);
 	assert_false(f.vmx || f.svm || f.hypervisor);
+	axhost_free(&f);
 }
 
 /* RISC-V has a vendor's number, and perhaps a microarchitecture. */
@@ -110,10 +115,12 @@ static void test_riscv(void **state)
 	assert_string_equal(f.model_name, "sifive,u74-mc");
 	assert_int_equal(f.family, 0);
 	assert_int_equal(f.cpus_online, 2);
+	axhost_free(&f);
 	axhost_read(HOSTS "/riscv-emulated", &f);
 	assert_string_equal(f.vendor, "no vendor");
 	assert_string_equal(f.model_name, "rv64imafdch");
 	assert_int_equal(f.cpus_online, 1);
+	axhost_free(&f);
 }
 
 static void test_nothing_there(void **state)
@@ -131,6 +138,7 @@ static void test_nothing_there(void **state)
 	assert_int_equal(f.memory_bytes, 0);
 	assert_int_equal(f.pool_count, 0);
 	assert_false(f.vmx || f.svm || f.ept || f.thp || f.x2apic || f.apicv);
+	axhost_free(&f);
 }
 
 static void test_root_too_long(void **state)
@@ -144,6 +152,7 @@ static void test_root_too_long(void **state)
 	root[sizeof(root) - 1] = '\0';
 	axhost_read(root, &f);
 	assert_int_equal(f.cpus_online, 0);
+	axhost_free(&f);
 }
 
 static void put(const char *root, const char *path, const char *text, size_t count)
@@ -202,6 +211,7 @@ static void test_nonsense(void **state)
 	put(root, "/sys/kernel/mm/transparent_hugepage/enabled", "", 0);
 	put(root, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "many", 4);
 	put(root, "/sys/devices/system/node/nodes/x", "", 0);
+	axhost_free(&f);
 	axhost_read(root, &f);
 	assert_true(strlen(f.model_name) < sizeof(f.model_name));
 	assert_false(f.thp);
@@ -210,6 +220,7 @@ static void test_nonsense(void **state)
 	assert_int_equal(f.nodes_online, 1);
 	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(noise);
+	axhost_free(&f);
 }
 
 /* This machine's facts hold together. */
@@ -225,6 +236,7 @@ static void test_this_machine(void **state)
 	assert_true(f.kernel_release[0] >= '0' && f.kernel_release[0] <= '9');
 	for (size_t i = 0; i < f.pool_count; i++)
 		assert_true(f.pools[i].free <= f.pools[i].total);
+	axhost_free(&f);
 }
 
 int main(void)
