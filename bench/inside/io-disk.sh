@@ -1,11 +1,12 @@
 # Requests to a raw disk, and a database on one; part of bench/io.
-#   io-disk.sh PAIRS JOBS UNIT CPUS MACHINE...    JOBS is a list of jobs/, with CPUS vCPUs and queues
+#   io-disk.sh PAIRS JOBS UNIT CPUS MS MACHINE...
+# JOBS is a list of jobs/, with CPUS vCPUs and queues on a disk that takes MS milliseconds for a request.
 # shellcheck shell=sh
 . inside/lib.sh
 . inside/io.lib
 pairs=$1 jobs=$2 unit=$3 cpus=$4
-shift 4
-memory_disk
+memory_disk "$5"
+shift 5
 axvm_devices="--disk $disk,direct,queues=$cpus"
 qemu_devices="-object iothread,id=io -drive if=none,id=d,format=raw,file=$disk,cache=none,aio=${AIO:-io_uring}
 	-device virtio-blk-@,drive=d,iothread=io,num-queues=$cpus"
