@@ -158,48 +158,50 @@ static bool lay_out(struct net_pair *pair, struct layout *layout, uint32_t bytes
 	return true;
 }
 
-/* Bytes [from, from + bytes) of a chain, through a function that may change them. */
-static void walk(const struct net_chains *chains, const struct net_chain *chain, uint32_t from,
-		 uint32_t bytes, struct net_sum *sum)
-{
-	for (uint32_t i = 0; i < chain->count && bytes; i++) {
-		const struct iovec *iov = &chains->iov[chain->first + i];
-		size_t step = iov->iov_len;
+/* Where bytes [from, from + count) of a chain lie, piece by piece. */
+struct span {
+	uint32_t from, count; /* of what is still to come */
+	uint32_t index;
+};
 
-		if (from >= step) {
-			from -= (uint32_t)step;
-			continue;
-		}
-		step -= from;
-		if (step > bytes)
-			step = bytes;
-		axvirtio_net_sum(sum, (uint8_t *)iov->iov_base + from, (uint32_t)step);
-		bytes -= (uint32_t)step;
-		from = 0;
+static bool next_piece(const struct net_chains *chains, const struct net_chain *chain,
+		       struct span *span, struct iovec *ret_piece)
+{
+	while (span->index < chain->count && span->count) {
+		const struct iovec *iov = &chains->iov[chain->first + span->index++];
+		const size_t skip = span->from < iov->iov_len ? span->from : iov->iov_len;
+		const size_t rest = iov->iov_len - skip;
+		const size_t bytes = rest < span->count ? rest : span->count;
+
+		span->from -= (uint32_t)skip;
+		span->count -= (uint32_t)bytes;
+		*ret_piece = (struct iovec){(uint8_t *)iov->iov_base + skip, bytes};
+		if (bytes)
+			return true;
 	}
+	return false;
 }
 
-/* Bytes from `from` on of a chain. */
+static void sum_up(const struct net_chains *chains, const struct net_chain *chain, uint32_t from,
+		   uint32_t count, struct net_sum *sum)
+{
+	struct span span = {.from = from, .count = count};
+	struct iovec piece;
+
+	while (next_piece(chains, chain, &span, &piece))
+		axvirtio_net_sum(sum, piece.iov_base, (uint32_t)piece.iov_len);
+}
+
 static void copy_to(const struct net_chains *chains, const struct net_chain *chain, uint32_t from,
 		    const void *bytes, uint32_t count)
 {
+	struct span span = {.from = from, .count = count};
 	const uint8_t *source = bytes;
+	struct iovec piece;
 
-	for (uint32_t i = 0; i < chain->count && count; i++) {
-		const struct iovec *iov = &chains->iov[chain->first + i];
-		size_t step = iov->iov_len;
-
-		if (from >= step) {
-			from -= (uint32_t)step;
-			continue;
-		}
-		step -= from;
-		if (step > count)
-			step = count;
-		memcpy((uint8_t *)iov->iov_base + from, source, step);
-		source += step;
-		count -= (uint32_t)step;
-		from = 0;
+	while (next_piece(chains, chain, &span, &piece)) {
+		memcpy(piece.iov_base, source, piece.iov_len);
+		source += piece.iov_len;
 	}
 }
 
@@ -218,7 +220,7 @@ static void checksum(struct net_pair *pair, const struct layout *layout,
 			const uint32_t room = chain->bytes - from;
 			const uint32_t step = left < room ? left : room;
 
-			walk(chains, chain, from, step, &sum);
+			sum_up(chains, chain, from, step, &sum);
 			left -= step;
 		}
 		axvirtio_net_sum_end_pass(&sum);
