@@ -5,6 +5,7 @@
 #include "vm_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,7 +142,7 @@ static int open_backend(struct axvm *vm, size_t index, int *ret_fd, struct ax_er
 	const struct axcfg_net *net = &vm->config->nets[index];
 
 	if (index < vm->options.net_fd_count && vm->options.net_fds[index] >= 0) {
-		*ret_fd = dup(vm->options.net_fds[index]);
+		*ret_fd = fcntl(vm->options.net_fds[index], F_DUPFD_CLOEXEC, 0);
 		return *ret_fd < 0
 			       ? ax_error_set(err, AX_ERROR_DEVICE, errno,
 					      "nets[%zu]: cannot duplicate descriptor %d: %s",
