@@ -50,25 +50,39 @@ static void announce(struct axvm *vm, const struct axdev *dev)
 	};
 }
 
-static int attach(struct axvm *vm, const char *class_name, const char *name, const void *config,
-		  size_t config_size, struct ax_error *err)
+int axvm_attach(struct axvm *vm, const char *class_name, const char *name, const void *config,
+		size_t config_size, struct axdev **ret_dev, struct ax_error *err)
 {
 	struct axdev *dev;
-	int rc;
+	int rc = axdev_create(class_name, name, config, config_size, &vm->services, &dev, err);
 
+	if (rc)
+		return rc;
+	rc = axbus_attach(vm->bus, dev, err);
+	if (rc)
+		axdev_destroy(dev);
+	else
+		*ret_dev = dev;
+	return rc;
+}
+
+int axvm_attach_virtio(struct axvm *vm, const char *class_name, const char *name,
+		       struct axvirtio_place *place, const void *config, size_t config_size,
+		       struct ax_error *err)
+{
+	struct axdev *dev;
+	int rc = next_place(vm, place, err);
+
+	if (rc)
+		return rc;
 	if (vm->virtio_count == VM_MAX_DEVICES)
 		return ax_error_set(err, AX_ERROR_DEVICE, ENOSPC, "%s: more than %u virtio devices",
 				    name, VM_MAX_DEVICES);
 	/* Devices begin at different threads, so that the first queues do not all meet on one. */
 	vm->services.io_first = (unsigned)(vm->virtio_count % vm->io_count);
-	rc = axdev_create(class_name, name, config, config_size, &vm->services, &dev, err);
+	rc = axvm_attach(vm, class_name, name, config, config_size, &dev, err);
 	if (rc)
 		return rc;
-	rc = axbus_attach(vm->bus, dev, err);
-	if (rc) {
-		axdev_destroy(dev);
-		return rc;
-	}
 	vm->virtio[vm->virtio_count++] = dev;
 	announce(vm, dev);
 	return 0;
@@ -102,14 +116,14 @@ static int attach_disk(struct axvm *vm, size_t index, struct ax_error *err)
 		.limit = limit_of(&disk->limit),
 	};
 	char name[32];
-	int rc = next_place(vm, &config.place, err);
 
 	/* Only PCI interrupts the CPU that a queue belongs to. */
 	if (!config.queues && vm->pci)
 		config.queues =
 			vcpus < AXVIRTIO_BLK_MAX_QUEUES ? (uint32_t)vcpus : AXVIRTIO_BLK_MAX_QUEUES;
 	snprintf(name, sizeof(name), "disk%zu", index);
-	return rc ? rc : attach(vm, "virtio-blk", name, &config, sizeof(config), err);
+	return axvm_attach_virtio(vm, "virtio-blk", name, &config.place, &config, sizeof(config),
+				  err);
 }
 
 static int connect_to(const char *path, int type, const char *what, int *ret_fd,
@@ -181,7 +195,7 @@ static int attach_net(struct axvm *vm, size_t index, struct ax_error *err)
 		.tx_limit = limit_of(&net->tx),
 	};
 	char name[32], unique[64];
-	int rc = next_place(vm, &config.place, err);
+	int rc;
 
 	/* VMs that nobody named must not have one address between them. */
 	if (strcmp(vm->config->name, "vm"))
@@ -192,10 +206,10 @@ static int attach_net(struct axvm *vm, size_t index, struct ax_error *err)
 	if (net->mac)
 		(void)axcfg_parse_mac(net->mac, config.mac); /* the configuration was checked */
 	snprintf(name, sizeof(name), "net%zu", index);
+	rc = open_backend(vm, index, &config.fd, err);
 	if (!rc)
-		rc = open_backend(vm, index, &config.fd, err);
-	if (!rc)
-		rc = attach(vm, "virtio-net", name, &config, sizeof(config), err);
+		rc = axvm_attach_virtio(vm, "virtio-net", name, &config.place, &config,
+					sizeof(config), err);
 	if (config.fd >= 0)
 		close(config.fd);
 	return rc;
@@ -209,7 +223,7 @@ static int attach_consoles(struct axvm *vm, struct ax_error *err)
 		.columns = vm->options.columns,
 		.rows = vm->options.rows,
 	};
-	int rc = next_place(vm, &config.place, err);
+	int rc = 0;
 
 	for (size_t i = 0; !rc && i < vm->config->console_count; i++) {
 		const struct axcfg_console *console = &vm->config->consoles[i];
@@ -221,7 +235,9 @@ static int attach_consoles(struct axvm *vm, struct ax_error *err)
 			.is_console = !console->name,
 		};
 	}
-	return rc ? rc : attach(vm, "virtio-console", "console0", &config, sizeof(config), err);
+	return rc ? rc
+		  : axvm_attach_virtio(vm, "virtio-console", "console0", &config.place, &config,
+				       sizeof(config), err);
 }
 
 static int attach_vsock(struct axvm *vm, struct ax_error *err)
@@ -231,9 +247,9 @@ static int attach_vsock(struct axvm *vm, struct ax_error *err)
 		.path = vm->config->vsock.path,
 		.limit = limit_of(&vm->config->vsock.limit),
 	};
-	int rc = next_place(vm, &config.place, err);
 
-	return rc ? rc : attach(vm, "virtio-vsock", "vsock0", &config, sizeof(config), err);
+	return axvm_attach_virtio(vm, "virtio-vsock", "vsock0", &config.place, &config,
+				  sizeof(config), err);
 }
 
 static int attach_balloon(struct axvm *vm, struct ax_error *err)
@@ -244,9 +260,9 @@ static int attach_balloon(struct axvm *vm, struct ax_error *err)
 		.report_free_pages = vm->config->balloon.report_free_pages,
 		.stats_interval_ns = vm->config->balloon.stats_ns,
 	};
-	int rc = next_place(vm, &config.place, err);
 
-	return rc ? rc : attach(vm, "virtio-balloon", "balloon0", &config, sizeof(config), err);
+	return axvm_attach_virtio(vm, "virtio-balloon", "balloon0", &config.place, &config,
+				  sizeof(config), err);
 }
 
 static int attach_rng(struct axvm *vm, struct ax_error *err)
@@ -255,9 +271,9 @@ static int attach_rng(struct axvm *vm, struct ax_error *err)
 		.fd = -1,
 		.limit = limit_of(&vm->config->rng_limit),
 	};
-	int rc = next_place(vm, &config.place, err);
 
-	return rc ? rc : attach(vm, "virtio-rng", "rng0", &config, sizeof(config), err);
+	return axvm_attach_virtio(vm, "virtio-rng", "rng0", &config.place, &config, sizeof(config),
+				  err);
 }
 
 /* The order is the guest's: vda, vdb ..., eth0 ... */

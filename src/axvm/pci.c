@@ -21,14 +21,8 @@ int axvm_build_pci(struct axvm *vm, struct ax_error *err)
 			     "machine.transport: %s machines have no PCI host yet", vm->arch->name);
 		return ax_error_hint(err, "use machine.transport=mmio");
 	}
-	rc = axdev_create("pci-host", "pci0", &config, sizeof(config), &vm->services, &dev, err);
-	if (rc)
-		return rc;
-	rc = axbus_attach(vm->bus, dev, err);
-	if (rc) {
-		axdev_destroy(dev);
-		return rc;
-	}
-	vm->pci = axpci_host_of(dev);
-	return 0;
+	rc = axvm_attach(vm, "pci-host", "pci0", &config, sizeof(config), &dev, err);
+	if (!rc)
+		vm->pci = axpci_host_of(dev);
+	return rc;
 }

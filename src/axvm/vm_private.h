@@ -96,6 +96,13 @@ int axvm_load_images(struct axvm *vm, struct ax_error *err);
 
 /* devices.c, and what it needs of others */
 int axvm_attach_devices(struct axvm *vm, struct ax_error *err);
+/* Make a device and put it on the bus, whose it is then. */
+int axvm_attach(struct axvm *vm, const char *class_name, const char *name, const void *config,
+		size_t config_size, struct axdev **ret_dev, struct ax_error *err);
+/* The same for a virtio device; `place` is that in its config, and is chosen here. */
+int axvm_attach_virtio(struct axvm *vm, const char *class_name, const char *name,
+		       struct axvirtio_place *place, const void *config, size_t config_size,
+		       struct ax_error *err);
 int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err);
 int axvm_build_pci(struct axvm *vm, struct ax_error *err);
 
