@@ -159,7 +159,8 @@ void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 /*
  * All bytes wait where they are: output that a port's backend does not take stays in the guest's
  * buffer, input that the guest has no buffer for stays with the backend. A driver without MULTIPORT
- * knows only the first port.
+ * knows only the first port and takes it for a console; size and emergency write are that port's.
+ * So consoles come first. Where there is none, the first is a channel like the others.
  */
 struct axvirtio_console_port {
 	const char *name;  /* 1 to 64 printable ASCII characters; the guest finds it in
@@ -171,7 +172,7 @@ struct axvirtio_console_port {
 
 struct axvirtio_console_config {
 	struct axvirtio_place place;
-	const struct axvirtio_console_port *ports; /* the first is always a console */
+	const struct axvirtio_console_port *ports; /* consoles first */
 	uint32_t port_count;
 	uint16_t columns, rows; /* 0: not known */
 };

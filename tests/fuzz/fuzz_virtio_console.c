@@ -24,7 +24,8 @@ static struct axdev *dev;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct axvirtio_console_port ports[PORTS] = {{.name = "first"}, {.name = "second"}};
+	struct axvirtio_console_port ports[PORTS] = {{.name = "first", .is_console = true},
+						     {.name = "second"}};
 	const struct axvirtio_console_config config = {
 		.ports = ports, .port_count = PORTS, .columns = 80, .rows = 24};
 

@@ -4,7 +4,8 @@
  *
  * MULTIPORT is always offered, if only for its RESIZE: Linux long read the configuration's size
  * only after a change, so a terminal without the message had none at first. A driver that does not
- * take MULTIPORT has port 0, which is then open from DRIVER_OK on.
+ * take MULTIPORT has port 0, which is then open from DRIVER_OK on. The size and the emergency write
+ * are those of port 0 too, and are offered where that is a console.
  */
 #include "console.h"
 #include <endian.h>
@@ -111,13 +112,16 @@ static unsigned queue_group(const struct axvirtio *device, unsigned index)
 	return 0;
 }
 
-/* Emergency write (5.3.4): one byte, without queues and whatever the status is. */
+/* Emergency write (5.3.4): one byte, without queues and whatever the status is. Only to a console:
+ * whoever speaks with the guest over a channel expects no such text in between. */
 static void write_config(struct axvirtio *device, uint32_t offset, const uint8_t *bytes,
 			 unsigned width)
 {
+	struct console_port *first = &console_of(device)->port[0];
+
 	(void)width;
-	if (offset == offsetof(struct virtio_console_config, emerg_wr))
-		axchr_send(console_of(device)->port[0].chr, bytes, 1);
+	if (offset == offsetof(struct virtio_console_config, emerg_wr) && first->is_console)
+		axchr_send(first->chr, bytes, 1);
 }
 
 static void destroy(struct axvirtio *device)
@@ -220,7 +224,7 @@ static void fill_ports(struct console *console, const struct axvirtio_console_co
 		port->console = console;
 		port->index = i;
 		port->chr = from->chr;
-		port->is_console = from->is_console || !i;
+		port->is_console = from->is_console;
 		if (from->name)
 			snprintf(port->name, sizeof(port->name), "%s", from->name);
 	}
@@ -249,9 +253,10 @@ int axvirtio_console_create(const char *name, const struct axvirtio_console_conf
 	console->device.ops = &console_ops;
 	console->device.class_name = "virtio-console";
 	console->device.device_id = VIRTIO_ID_CONSOLE;
-	console->device.features = 1ULL << VIRTIO_CONSOLE_F_SIZE |
-				   1ULL << VIRTIO_CONSOLE_F_MULTIPORT |
-				   1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE;
+	console->device.features = 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
+	if (console->port[0].is_console)
+		console->device.features |=
+			1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE;
 	console->device.queue_count = CONSOLE_QUEUES(config->port_count);
 	console->device.queue_max = queue_max;
 	console->device.config = &console->config;

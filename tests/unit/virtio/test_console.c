@@ -5,7 +5,7 @@
  */
 #include "console_driver.h"
 
-static struct axvirtio_console_port one[1];
+static struct axvirtio_console_port one[1] = {{.is_console = true}};
 
 static void up(uint64_t features)
 {

@@ -14,6 +14,7 @@ static struct axvirtio_console_port ports[AXVIRTIO_CONSOLE_MAX_PORTS];
 static void up(uint64_t features)
 {
 	memset(ports, 0, sizeof(ports));
+	ports[0].is_console = true;
 	ports[1].name = "org.example.agent.0";
 	ports[2].is_console = true;
 	console_up(ports, 3, 80, 25);
@@ -120,6 +121,46 @@ static void test_bytes(void **state)
 	}
 	for (unsigned i = 0; i < 3; i++)
 		expect_input(i, "");
+}
+
+/* Port 0 is what it is said to be, like any other. */
+static void test_no_console(void **state)
+{
+	uint64_t byte = 'x';
+
+	(void)state;
+	memset(ports, 0, sizeof(ports));
+	ports[0].name = "org.example.agent.0";
+	ports[1].name = "org.example.agent.1";
+	console_up(ports, 2, 80, 25);
+	/* There is no terminal that could have a size, and nobody to read an emergency. */
+	assert_int_equal(offered(dev) & 0xffffff, F_MULTIPORT);
+	reg_access(dev, VIRTIO_MMIO_CONFIG + 8, 4, true, &byte);
+	settle();
+	expect_peer(0, "", 0);
+	drive(F_MULTIPORT);
+	offer_buffers(CONTROL_IN, RING_SIZE, BUFFER);
+	tell(0xffffffff, EVENT(DEVICE_READY), 1);
+	for (uint32_t i = 0; i < 2; i++)
+		expect_message(i, EVENT(PORT_ADD), 0, "", 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		tell(i, EVENT(PORT_READY), 1);
+		expect_message(i, EVENT(PORT_NAME), 1, ports[i].name, 19);
+		expect_message(i, EVENT(PORT_OPEN), 1, "", 0);
+		expect_silence();
+	}
+	axvirtio_console_resize(device, 10, 10);
+	settle();
+	expect_silence();
+	offer_buffers(rx_of(0), 4, BUFFER);
+	type(0, "early");
+	expect_input(0, "");
+	tell(0, EVENT(PORT_OPEN), 1);
+	expect_input(0, "early");
+	transmit(tx_of(0), "answer", 6);
+	settle();
+	expect_peer(0, "answer", 6);
+	assert_int_equal(stats().errors, 0);
 }
 
 /* Drivers drop what comes for a port that nobody there has opened, so it waits. */
@@ -528,6 +569,7 @@ static void test_long_name(void **state)
 	name[64] = 0;
 	memset(ports, 0, sizeof(ports));
 	ports[0].name = name;
+	ports[0].is_console = true;
 	console_up(ports, 1, 0, 0);
 	memset(name, 'x', 64); /* was copied */
 	assert_true(offered(dev) & F_MULTIPORT);
@@ -580,6 +622,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_handshake),
 		TEST(test_bytes),
+		TEST(test_no_console),
 		TEST(test_input_waits_for_open),
 		TEST(test_without_multiport),
 		TEST(test_hostile_messages),

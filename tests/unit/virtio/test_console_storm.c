@@ -65,6 +65,7 @@ static void start(void)
 {
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/port", directory);
+	ports[0].is_console = true;
 	ports[1].name = "channel";
 	backend_up(1, path);
 	console_up(ports, 2, 80, 24);
