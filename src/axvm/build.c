@@ -118,19 +118,6 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 	return rc ? rc : axvm_attach_devices(vm, err);
 }
 
-/* A port of the virtio console; vm->ports[index] is then its backend. */
-int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err)
-{
-	const struct axcfg_console *console = &vm->config->consoles[index];
-	struct axchr_config config = {.in_fd = -1, .out_fd = -1};
-
-	if (console->mode == AXCFG_CONSOLE_SOCKET)
-		config.socket_path = console->path;
-	else if (index < vm->options.port_count)
-		config = vm->options.ports[index];
-	return axchr_create(&config, vm->io_loops[0], &vm->ports[index], err);
-}
-
 static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
 {
 	const struct axcfg *c = vm->config;
@@ -195,8 +182,7 @@ static int build_cmdline(const struct axvm *vm, char **ret_text, struct ax_error
 	const struct axcfg *c = vm->config;
 	const char *no_pci = vm->pci ? "" : vm->arch->cmdline_no_pci;
 	/* A console of the guest's own choice is the serial port, so hvc0 must be named. */
-	const char *hvc =
-		!vm->console && c->console_count && !c->consoles[0].name ? " console=hvc0" : "";
+	const char *hvc = !vm->console && axvm_has_terminal(c) ? " console=hvc0" : "";
 	bool root = c->disk_count && !c->kernel.initrd;
 	int rc;
 

@@ -1,6 +1,7 @@
 /*
  * The VM's devices, from the configuration's slices to devices on the bus: where each stands, which
- * I/O threads serve it, and what the guest is told of it. What a device is, its class knows.
+ * I/O threads serve it, and what the guest is told of it. What a device is, its class knows; the
+ * ports of the console are consoles.c's.
  */
 #include "vm_private.h"
 
@@ -215,31 +216,6 @@ static int attach_net(struct axvm *vm, size_t index, struct ax_error *err)
 	return rc;
 }
 
-static int attach_consoles(struct axvm *vm, struct ax_error *err)
-{
-	struct axvirtio_console_port ports[AXCFG_MAX_CONSOLES];
-	struct axvirtio_console_config config = {
-		.ports = ports,
-		.columns = vm->options.columns,
-		.rows = vm->options.rows,
-	};
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < vm->config->console_count; i++) {
-		const struct axcfg_console *console = &vm->config->consoles[i];
-
-		rc = axvm_open_port(vm, i, err);
-		ports[config.port_count++] = (struct axvirtio_console_port){
-			.name = console->name,
-			.chr = vm->ports[i],
-			.is_console = !console->name,
-		};
-	}
-	return rc ? rc
-		  : axvm_attach_virtio(vm, "virtio-console", "console0", &config.place, &config,
-				       sizeof(config), err);
-}
-
 static int attach_vsock(struct axvm *vm, struct ax_error *err)
 {
 	struct axvirtio_vsock_config config = {
@@ -291,7 +267,7 @@ int axvm_attach_devices(struct axvm *vm, struct ax_error *err)
 	for (size_t i = 0; !rc && i < c->net_count; i++)
 		rc = attach_net(vm, i, err);
 	if (!rc && c->console_count)
-		rc = attach_consoles(vm, err);
+		rc = axvm_attach_consoles(vm, err);
 	if (!rc && c->vsock.path)
 		rc = attach_vsock(vm, err);
 	if (!rc && c->balloon.enabled)
@@ -299,14 +275,6 @@ int axvm_attach_devices(struct axvm *vm, struct ax_error *err)
 	if (!rc && c->rng)
 		rc = attach_rng(vm, err);
 	return rc;
-}
-
-void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows)
-{
-	struct axdev *dev = axbus_find(vm->bus, "console0");
-
-	if (dev)
-		axvirtio_console_resize(axvirtio_of(dev), columns, rows);
 }
 
 int axvm_replace_disk(struct axvm *vm, size_t index, const char *path, struct ax_error *err)

@@ -94,7 +94,7 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err);
 int axvm_build_vcpus(struct axvm *vm, struct ax_error *err);
 int axvm_load_images(struct axvm *vm, struct ax_error *err);
 
-/* devices.c, and what it needs of others */
+/* devices.c */
 int axvm_attach_devices(struct axvm *vm, struct ax_error *err);
 /* Make a device and put it on the bus, whose it is then. */
 int axvm_attach(struct axvm *vm, const char *class_name, const char *name, const void *config,
@@ -103,8 +103,13 @@ int axvm_attach(struct axvm *vm, const char *class_name, const char *name, const
 int axvm_attach_virtio(struct axvm *vm, const char *class_name, const char *name,
 		       struct axvirtio_place *place, const void *config, size_t config_size,
 		       struct ax_error *err);
-int axvm_open_port(struct axvm *vm, size_t index, struct ax_error *err);
+
+/* pci.c */
 int axvm_build_pci(struct axvm *vm, struct ax_error *err);
+
+/* consoles.c: all that are configured, as one device; is one of them a terminal (hvc0)? */
+int axvm_attach_consoles(struct axvm *vm, struct ax_error *err);
+bool axvm_has_terminal(const struct axcfg *config);
 
 /* io.c: the I/O threads. stop joins them; what the guest asked for before is still served. */
 int axvm_create_io(struct axvm *vm, struct ax_error *err);

@@ -1,9 +1,10 @@
 # The virtio console in place of the serial port: a login, a paste of 4 KiB that arrives complete, and
-# beside it a byte channel whose other end is a socket of the host, echoed by the guest.
+# beside it a byte channel whose other end is a socket of the host, echoed by the guest. The channel
+# is given first: the terminal is port 0, and the kernel's console, all the same.
 # architectures: x86_64 aarch64
 # (riscv64's hvc0 is the SBI's console, the device's is the next.)
 . scripts/lib.inc
-start -c 1 -m 256M --console stdio --console "socket,path=$WORK/echo,name=org.axvm.echo" \
+start -c 1 -m 256M --console "socket,path=$WORK/echo,name=org.axvm.echo" --console stdio \
 	--append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_console'
 wait_for 'login:' 120
 say root
