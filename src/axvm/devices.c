@@ -260,7 +260,7 @@ int axvm_attach_devices(struct axvm *vm, struct ax_error *err)
 
 	if (c->machine.irq_mode == AXCFG_IRQ_NONE)
 		return 0; /* no lines: nothing that needs an interrupt */
-	if (c->machine.transport == AXCFG_TRANSPORT_PCI)
+	if (axvm_wants_pci(vm))
 		rc = axvm_build_pci(vm, err);
 	for (size_t i = 0; !rc && i < c->disk_count; i++)
 		rc = attach_disk(vm, i, err);

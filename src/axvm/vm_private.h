@@ -104,7 +104,8 @@ int axvm_attach_virtio(struct axvm *vm, const char *class_name, const char *name
 		       struct axvirtio_place *place, const void *config, size_t config_size,
 		       struct ax_error *err);
 
-/* pci.c */
+/* pci.c: are the devices on PCI? The only place that knows what machine.transport=auto means. */
+bool axvm_wants_pci(const struct axvm *vm);
 int axvm_build_pci(struct axvm *vm, struct ax_error *err);
 
 /* consoles.c: all that are configured, as one device; is one of them a terminal (hvc0)? */

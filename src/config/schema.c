@@ -221,7 +221,8 @@ static const struct axcfg_option rows[] = {
 	 .help = "interrupt controllers"},
 	{"machine.transport", "transport", .type = AXCFG_CHOICE, AT(machine.transport),
 	 .group = "Machine", .default_text = "auto", .choices = transports, .metavar = "KIND",
-	 .help = "virtio over mmio (starts fastest) or pci (an interrupt per queue)"},
+	 .help = "virtio over mmio (starts fastest) or pci (an interrupt per queue); auto: pci "
+		 "where a device is given several queues"},
 	{"machine.announce", "announce", .type = AXCFG_CHOICE, AT(machine.announce),
 	 .group = "Machine", .default_text = "auto", .choices = announces, .metavar = "HOW",
 	 .help = "tell the guest of its devices by tables, command line or both"},

@@ -1,14 +1,11 @@
 /*
- * What can be done to the devices of a VM that runs, and devices on several I/O threads: every
- * class there is on one machine, built, run and ended without anything left behind.
+ * What can be done to the devices of a VM that runs; which transport they are on; and devices on
+ * several I/O threads: every class there is on one machine, built, run and ended without anything
+ * left behind. Disks, cards, ports and sockets have files of their own.
  */
-#include "rig.h"
+#include "device.h"
 
-#include <axvm/virtio_devices.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "axvm/vm_private.h"
 
 #define SECTORS 64
 
@@ -74,6 +71,66 @@ static void test_balloon(void **state)
 	rig_finish(&rig);
 }
 
+/* ---- transports ------------------------------------------------------------------------------ */
+
+/* Left open, several queues decide. */
+static void test_transport(void **state)
+{
+	static const struct {
+		const char *option, *value, *transport;
+		bool pci;
+	} cases[] = {
+		{"--disk", "d", "auto", false},
+		{"--disk", "d,queues=1", "auto", false},
+		{"--disk", "d,queues=2", "auto", true},
+		{"--disk", "d,queues=2", "mmio", false},
+		{"--disk", "d", "pci", true},
+		{"--net", "tap=t", "auto", false},
+		{"--net", "tap=t,queues=2", "auto", true},
+		{"--net", "tap=t,queues=2", "mmio", false},
+		{"--net", "tap=t,vhost", "pci", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(cases); i++) {
+		struct axvm vm = {0};
+		struct rig rig;
+
+		rig_init(&rig, WORDS("-c4", "--transport", cases[i].transport, "--disk", "first",
+				     cases[i].option, cases[i].value));
+		vm.config = rig.config;
+		vm.plan.pci.ecam_gpa = 0xe0000000;
+		assert_int_equal(axvm_wants_pci(&vm), cases[i].pci);
+		/* A platform without is asked for it only where the user does. */
+		vm.plan.pci.ecam_gpa = 0;
+		assert_int_equal(axvm_wants_pci(&vm), !strcmp(cases[i].transport, "pci"));
+		rig_finish(&rig);
+	}
+}
+
+/* The guest is told so too. */
+static void test_transport_is_used(void **state)
+{
+	const char *disk = new_disk();
+	char queues[128];
+	struct rig rig;
+
+	(void)state;
+	snprintf(queues, sizeof(queues), "%s,queues=2", disk);
+	for (int round = 0; round < 2; round++) {
+		struct axvirtio_mmio_info info;
+
+		rig_init(&rig, WORDS("--disk", round ? queues : disk, "--rng"));
+		build(&rig);
+		assert_int_equal(axbus_find(axvm_bus(rig.vm), "pci0") != NULL, round);
+		assert_int_equal(axvirtio_mmio_get_info(find(&rig, "disk0"), &info),
+				 round ? -ENODEV : 0);
+		assert_int_equal(axvirtio_mmio_get_info(find(&rig, "rng0"), &info),
+				 round ? -ENODEV : 0);
+		rig_finish(&rig);
+	}
+}
+
 /* One of each, on four threads and on either transport; ends as it began. */
 static void test_all_of_them(void **state)
 {
@@ -112,8 +169,8 @@ static void test_all_of_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk_grows),
-		cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_disk_grows),  cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_transport),   cmocka_unit_test(test_transport_is_used),
 		cmocka_unit_test(test_all_of_them),
 	};
 
