@@ -1,11 +1,14 @@
 /*
- * What can be done to the devices of a VM that runs; which transport they are on; and devices on
- * several I/O threads: every class there is on one machine, built, run and ended without anything
- * left behind. Disks, cards, ports and sockets have files of their own.
+ * What can be done to the devices of a VM that runs; which transport they are on, what balloon and
+ * entropy device are made of; and devices on several I/O threads: every class there is on one
+ * machine, built, run and ended without anything left behind. Disks, cards, ports and sockets have
+ * files of their own.
  */
 #include "device.h"
 
 #include "axvm/vm_private.h"
+
+#include <linux/virtio_balloon.h>
 
 #define SECTORS 64
 
@@ -69,6 +72,78 @@ static void test_balloon(void **state)
 	assert_int_equal(axvm_set_balloon(rig.vm, 8 << 20, &rig.err), -ENODEV);
 	assert_non_null(strstr(rig.err.hint, "--balloon"));
 	rig_finish(&rig);
+}
+
+static void test_balloon_options(void **state)
+{
+	static const char said[] =
+		"{\"balloon\": {\"deflate_on_oom\": false, \"free_page_reporting\": false}}";
+	struct axdev *dev;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("--balloon", "--balloon-size=4M"));
+	build(&rig);
+	dev = find(&rig, "balloon0");
+	assert_int_equal(read_config(dev, 0, 4), (4 << 20) / 4096);
+	assert_true(offers(dev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM));
+	assert_true(offers(dev, VIRTIO_BALLOON_F_REPORTING));
+	assert_false(offers(dev, VIRTIO_BALLOON_F_STATS_VQ));
+	rig_finish(&rig);
+
+	rig_init(&rig, WORDS("--balloon", "--balloon-stats=10s", "--config",
+			     rig_file(said, strlen(said))));
+	build(&rig);
+	dev = find(&rig, "balloon0");
+	assert_int_equal(read_config(dev, 0, 4), 0);
+	assert_false(offers(dev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM));
+	assert_false(offers(dev, VIRTIO_BALLOON_F_REPORTING));
+	assert_true(offers(dev, VIRTIO_BALLOON_F_STATS_VQ));
+	rig_finish(&rig);
+}
+
+#define REQUESTS 31
+
+static void test_entropy_limit(void **state)
+{
+	static const struct {
+		const char *config;
+		unsigned burst;
+	} cases[] = {
+		{"{}", REQUESTS},
+		{"{\"rng_limit\": {\"ops\": 1, \"ops_burst\": 9}}", 9},
+		{"{\"rng_limit\": {\"bw\": \"1K\", \"bw_burst\": \"1K\"}}", 16},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(cases); i++) {
+		const uint64_t since_ns = ax_clock_ns();
+		const struct buffer buffer = {RAM1_GPA, 64, true};
+		struct axdev *dev;
+		struct machine m;
+		struct ring ring;
+		struct rig rig;
+		uint32_t id, len;
+		unsigned count = 0;
+
+		rig_init(&rig, WORDS("--rng", "--config",
+				     rig_file(cases[i].config, strlen(cases[i].config))));
+		build(&rig);
+		dev = find(&rig, "rng0");
+		m = machine_of(&rig);
+		ring_init(&ring, &m, 0x10000, 32);
+		negotiate(dev, F_VERSION_1);
+		start_queue(dev, &ring);
+		for (unsigned k = 0; k < REQUESTS; k++)
+			offer_chain(&ring, &buffer, 1);
+		wr(dev, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		while (axvirtio_poll(axvirtio_of(dev)))
+			;
+		while (take_used(&ring, &id, &len))
+			count++;
+		expect_burst(count, cases[i].burst, 16, since_ns);
+		rig_finish(&rig);
+	}
 }
 
 /* ---- transports ------------------------------------------------------------------------------ */
@@ -169,8 +244,9 @@ static void test_all_of_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk_grows),  cmocka_unit_test(test_balloon),
-		cmocka_unit_test(test_transport),   cmocka_unit_test(test_transport_is_used),
+		cmocka_unit_test(test_disk_grows),      cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_balloon_options), cmocka_unit_test(test_entropy_limit),
+		cmocka_unit_test(test_transport),       cmocka_unit_test(test_transport_is_used),
 		cmocka_unit_test(test_all_of_them),
 	};
 
