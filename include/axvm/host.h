@@ -33,14 +33,17 @@ struct axhost_cpu {
 };
 
 struct axhost_node {
-	uint32_t id;                              /* the kernel's number */
-	uint64_t memory_bytes, memory_free_bytes; /* 0: a node without memory */
+	uint32_t id;           /* the kernel's number */
+	uint64_t memory_bytes; /* 0: a node without memory */
+	/* What can be had without swapping: free, or holding files. Huge page pools are not in it.
+	 */
+	uint64_t memory_free_bytes;
 	struct axhost_page_pool pools[AXHOST_MAX_POOLS];
 	size_t pool_count;
 	bool allowed; /* by our cpuset's memory nodes */
 };
 
-/* A cache that CPU 0 has. */
+/* A cache that the first online CPU has. */
 struct axhost_cache {
 	uint8_t level;
 	char type;                            /* 'd', 'i' or 'u' */
@@ -56,14 +59,14 @@ struct axhost_facts {
 	uint32_t cpus_online;
 	uint32_t nodes_online; /* NUMA nodes */
 	uint64_t memory_bytes, memory_available_bytes;
-	struct axhost_page_pool pools[AXHOST_MAX_POOLS]; /* of all nodes together */
+	struct axhost_page_pool pools[AXHOST_MAX_POOLS]; /* of all nodes together, smallest first */
 	size_t pool_count;
 	bool thp; /* transparent huge pages for shared memory or by madvise */
 	/* CPU flags and KVM abilities that profiles ask for. */
 	bool vmx, svm, ept, invariant_tsc, x2apic, tsc_scaling, apicv, gbpages, hypervisor;
 	bool numa_balancing;         /* the kernel moves pages after their users by itself */
-	uint64_t memory_limit_bytes; /* of our cgroup; 0: none */
-	char mitigations[256]; /* "meltdown: PTI; mds: ..." of those that cost; empty when none */
+	uint64_t memory_limit_bytes; /* of our cgroup (v2) and those above it; 0: none */
+	char mitigations[512];       /* "mds: Clear CPU buffers; meltdown: PTI": those at work */
 	char kernel_release[64];
 
 	/* Topology, sorted by id; present CPUs, offline ones too. */
@@ -85,6 +88,9 @@ void axhost_read(const char *root, struct axhost_facts *ret_facts);
  * others of open(2), -EINVAL with the key and what was expected. */
 int axhost_load(const char *path, struct axhost_facts *ret_facts,
 		struct ax_error *err) AX_MUST_CHECK;
+/* The same from memory; `name` is for messages. */
+int axhost_load_text(const char *name, const char *text, size_t length,
+		     struct axhost_facts *ret_facts, struct ax_error *err) AX_MUST_CHECK;
 /* The facts as JSON; *ret_text is malloc'ed, the caller's. */
 int axhost_save(const struct axhost_facts *facts, char **ret_text,
 		struct ax_error *err) AX_MUST_CHECK;

@@ -1,37 +1,125 @@
 /*
- * The logical CPUs of a host: who shares what with whom.
+ * Which logical CPUs there are, which of them are online and isolated, and the caches of the first.
+ * Who shares what with whom is in groups.c and nodes.c.
  */
 #include "host_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-int axhost_fill_flat(struct axhost_facts *facts)
+static void read_caches(const char *root, struct axhost_facts *facts)
 {
-	const size_t nodes = facts->node_count ? facts->node_count : 1;
+	const struct axhost_cpu *first = facts->cpus;
+	char text[AXHOST_LIST_BYTES];
 
-	facts->cpus = calloc(facts->cpus_online ? facts->cpus_online : 1, sizeof(*facts->cpus));
-	if (!facts->nodes)
-		facts->nodes = calloc(nodes, sizeof(*facts->nodes));
-	if (!facts->distances)
-		facts->distances = calloc(nodes * nodes, sizeof(*facts->distances));
-	if (!facts->cpus || !facts->nodes || !facts->distances)
+	while (first < facts->cpus + facts->cpu_count && !first->online)
+		first++;
+	if (first == facts->cpus + facts->cpu_count)
+		return;
+	for (uint32_t i = 0; i < AXHOST_MAX_CACHES; i++) {
+		struct axhost_cache *cache = &facts->caches[i];
+		char base[80];
+
+		snprintf(base, sizeof(base), "/sys/devices/system/cpu/cpu%u/cache/index%u",
+			 first->id, i);
+		cache->level = (uint8_t)axhost_number(root, "%s/level", base);
+		if (!cache->level)
+			return;
+		axhost_text(root, text, sizeof(text), "%s/type", base);
+		cache->type = text[0] == 'D' ? 'd' : text[0] == 'I' ? 'i' : 'u';
+		cache->size_bytes = axhost_number(root, "%s/size", base) * AX_KIB; /* "32K" */
+		cache->ways = (uint32_t)axhost_number(root, "%s/ways_of_associativity", base);
+		cache->line_bytes = (uint32_t)axhost_number(root, "%s/coherency_line_size", base);
+		axhost_text(root, text, sizeof(text), "%s/shared_cpu_list", base);
+		cache->shared_by = (uint32_t)axhost_list_count(text, AXHOST_MAX_CPU_ID);
+		facts->cache_count++;
+	}
+}
+
+static void mark_isolated(const char *root, struct axhost_facts *facts, const char *path)
+{
+	char text[AXHOST_LIST_BYTES];
+	struct axhost_list list = {.at = text, .max = AXHOST_MAX_CPU_ID};
+	uint32_t id;
+
+	axhost_text(root, text, sizeof(text), "%s", path);
+	while (axhost_list_next(&list, &id)) {
+		struct axhost_cpu *cpu = axhost_find_cpu(facts, id);
+
+		if (cpu)
+			cpu->isolated = true;
+	}
+}
+
+/* Sorted and each once, as the kernel writes them; a list that is not ends early. */
+static int add_present(struct axhost_facts *facts, const char *text)
+{
+	struct axhost_list list = {.at = text, .max = AXHOST_MAX_CPU_ID};
+	const size_t count = axhost_list_count(text, AXHOST_MAX_CPU_ID);
+	uint32_t id;
+
+	facts->cpus = calloc(count ? count : 1, sizeof(*facts->cpus));
+	if (!facts->cpus)
 		return -ENOMEM;
-	facts->cpu_count = facts->cpus_online;
-	for (uint32_t i = 0; i < facts->cpu_count; i++)
-		facts->cpus[i] =
-			(struct axhost_cpu){.id = i, .core = i, .online = true, .allowed = true};
-	if (facts->node_count)
-		return 0;
-	facts->node_count = 1;
-	facts->distances[0] = 10;
-	facts->nodes[0] = (struct axhost_node){
-		.memory_bytes = facts->memory_bytes,
-		.memory_free_bytes = facts->memory_available_bytes,
-		.pool_count = facts->pool_count,
-		.allowed = true,
-	};
-	for (size_t i = 0; i < facts->pool_count; i++)
-		facts->nodes[0].pools[i] = facts->pools[i];
+	while (facts->cpu_count < count && axhost_list_next(&list, &id)) {
+		if (facts->cpu_count && id <= facts->cpus[facts->cpu_count - 1].id)
+			break;
+		facts->cpus[facts->cpu_count++] = (struct axhost_cpu){
+			.id = id,
+			.package = AXHOST_NONE,
+			.core = AXHOST_NONE,
+			.llc = AXHOST_NONE,
+			.node = AXHOST_NONE,
+		};
+	}
 	return 0;
+}
+
+int axhost_read_cpus(const char *root, const char *online, struct axhost_facts *facts)
+{
+	struct axhost_list list = {.at = online, .max = AXHOST_MAX_CPU_ID};
+	char present[AXHOST_LIST_BYTES];
+	uint32_t id;
+	int rc;
+
+	if (!axhost_text(root, present, sizeof(present), "/sys/devices/system/cpu/present"))
+		snprintf(present, sizeof(present), "%s", online);
+	rc = add_present(facts, present);
+	if (rc)
+		return rc;
+	facts->cpus_online = 0;
+	while (axhost_list_next(&list, &id)) {
+		struct axhost_cpu *cpu = axhost_find_cpu(facts, id);
+
+		if (!cpu || cpu->online)
+			continue;
+		cpu->online = cpu->allowed = true;
+		facts->cpus_online++;
+	}
+	mark_isolated(root, facts, "/sys/devices/system/cpu/isolated");
+	/* Partitions of cpuset are told by the root group alone (Linux 6.7). */
+	mark_isolated(root, facts, "/sys/fs/cgroup/cpuset.cpus.isolated");
+	read_caches(root, facts);
+	return 0;
+}
+
+struct axhost_cpu *axhost_find_cpu(const struct axhost_facts *facts, uint32_t id)
+{
+	size_t low = 0, high = facts->cpu_count;
+
+	if (id < facts->cpu_count && facts->cpus[id].id == id) /* no gaps below, the usual case */
+		return &facts->cpus[id];
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+
+		if (facts->cpus[mid].id == id)
+			return &facts->cpus[mid];
+		if (facts->cpus[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
 }
