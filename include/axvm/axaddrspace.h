@@ -58,9 +58,20 @@ struct axas_region_config {
 	uint64_t size_bytes; /* likewise, not 0 */
 	enum axas_map_type type;
 	enum axas_backing backing;
-	uint32_t flags;     /* enum axas_flags */
-	bool populate;      /* all pages present when map returns; otherwise on first touch */
-	bool lock;          /* mlock; failure is reported, nothing stays mapped */
+	uint32_t flags; /* enum axas_flags */
+	bool populate;  /* all pages present when map returns; otherwise on first touch */
+	bool lock;      /* mlock; failure is reported, nothing stays mapped */
+	/* Its pages lie on this node of the host and the kernel leaves them there; not for FILE.
+	 * From the huge-page pool they come at once, populate or not: the kernel promises pages of
+	 * the pool, not of a node's part of it, and a promise that it cannot keep ends in SIGBUS.
+	 */
+	bool bind;
+	uint32_t node; /* with `bind` */
+	/* Populating takes a thread on each of these host CPUs (one named twice gets two); with
+	 * none the caller does it. The CPUs had better be of the node: each zeroes what it brings.
+	 * Borrowed until map returns; all threads are gone by then. */
+	const uint32_t *populate_cpus;
+	size_t populate_cpu_count;
 	const char *path;   /* AXAS_BACKING_FILE */
 	int fd;             /* AXAS_BACKING_FILE: >= 0 is used (duplicated) instead of path */
 	uint64_t fd_offset; /* page-aligned */
@@ -77,6 +88,8 @@ struct axas_region_info {
 	uint64_t page_size_bytes;
 	void *hva;
 	bool locked;
+	bool bound;    /* its pages are to lie on `node` */
+	uint32_t node; /* with `bound` */
 };
 
 /*
@@ -102,8 +115,10 @@ int axas_create(uint64_t gpa_limit, const struct axas_mapper *mapper, struct axa
  * therefore outlives the address space. */
 void axas_destroy(struct axas *as);
 
-/* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags, -ENOMEM pool or memory
- * missing, -ENOTSUP flags KVM cannot express. On error nothing has changed. */
+/* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags / no such node or CPU,
+ * -ENOMEM pool, memory or the node's share of them too small, -EPERM a node that the cpuset or a
+ * system call filter forbids, -ENOTSUP flags KVM cannot express, or a node for a file. On error
+ * nothing has changed. */
 int axas_map(struct axas *as, const struct axas_region_config *config,
 	     struct ax_error *err) AX_MUST_CHECK;
 /* Any page-aligned range that lies wholly in mapped regions; may span and split regions. Memory
@@ -124,8 +139,9 @@ int axas_unlock(struct axas *as, uint64_t gpa, uint64_t size_bytes, struct ax_er
  * Give the host pages of a range back: they read as zero from then on, and come back when touched.
  * Any thread; any range, of which only whole pages of memory that may be given back are: writable,
  * not locked, allocated here (no files, no RESERVED regions); from the huge-page pool whole huge
- * pages. Returns how many bytes were; what is missing was not memory of that kind. A huge page that
- * is touched again when the pool is empty by then raises SIGBUS. Pointers handed out stay good, and
+ * pages. Returns how many bytes were; what is missing was not memory of that kind. Pages of a bound
+ * region come back on its node. A huge page that is touched again when the pool, or what that node
+ * has of it, is empty by then raises SIGBUS. Pointers handed out stay good, and
  * writes of devices that are under way land in the old page, the new one, or nowhere.
  */
 uint64_t axas_discard(struct axas *as, uint64_t gpa, uint64_t size_bytes);
@@ -135,6 +151,27 @@ uint64_t axas_discard_host(struct axas *as, const void *hva, uint64_t size_bytes
 /* Copies up to `max` regions, in gpa order; returns how many there are. */
 size_t axas_regions(const struct axas *as, struct axas_region_info *regions, size_t max);
 uint64_t axas_total_bytes(const struct axas *as);
+
+/* Where pages are, to be compared with where they were meant to be. Bytes; what a sample found is
+ * not scaled up: with a bounded look `looked_bytes` is less than `mapped_bytes`. */
+#define AXAS_PLACEMENT_NODES 64
+#define AXAS_PLACEMENT_PAGES 65536
+struct axas_placement {
+	uint64_t mapped_bytes; /* of the range that was asked about */
+	uint64_t looked_bytes; /* = absent + on_node[...] + on_higher_node */
+	uint64_t absent_bytes; /* no page yet, given back, or swapped out */
+	uint64_t astray_bytes; /* of a bound region, and on another node */
+	uint64_t on_node[AXAS_PLACEMENT_NODES];
+	uint64_t on_higher_node; /* nodes from AXAS_PLACEMENT_NODES on */
+};
+
+/* Any thread, while the guest runs; any range. Looks at `max_pages` pages (0: AXAS_PLACEMENT_PAGES;
+ * SIZE_MAX: all) or one more for each region: the range is cut into so many equal parts, and one
+ * page of each is looked at, the same one every time. A page that only the file of a backing has,
+ * and no page table of ours, counts as absent. -ENOSYS or -EPERM when the host gives no answer
+ * (move_pages(2)). */
+int axas_placement(const struct axas *as, uint64_t gpa, uint64_t size_bytes, size_t max_pages,
+		   struct axas_placement *ret_placement, struct ax_error *err) AX_MUST_CHECK;
 
 /* ---- access -------------------------------------------------------------------------- */
 

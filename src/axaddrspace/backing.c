@@ -1,8 +1,9 @@
 /*
- * The host memory behind a region: creation and population.
+ * The host memory behind a region: its creation and its end.
  *
- * Files are opened in backing_file.c, locking and the explanation of an empty huge-page pool are
- * in limits.c, and what becomes of unmapped memory is told in parking.c.
+ * Files are opened in backing_file.c, nodes chosen in node.c, pages brought in populate.c; locking
+ * and the explanation of an empty huge-page pool are in limits.c, and what becomes of unmapped
+ * memory is told in parking.c.
  */
 #include "internal.h"
 
@@ -14,10 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -129,6 +126,10 @@ static int create_in(const struct axas_region_config *config, struct axas_host_m
 	backing->guest_writable = true;
 	backing->host_writable = true;
 	backing->owns_pages = true;
+	if (config->bind)
+		rc = axas_node_check(config, axas_page_size(config->backing), err);
+	if (rc < 0)
+		return rc;
 	switch (config->backing) {
 	case AXAS_BACKING_FILE:
 		backing->owns_pages = false;
@@ -137,8 +138,7 @@ static int create_in(const struct axas_region_config *config, struct axas_host_m
 	case AXAS_BACKING_HUGETLB_2M:
 	case AXAS_BACKING_HUGETLB_1G:
 		backing->is_hugetlb = true;
-		backing->page_size_bytes =
-			config->backing == AXAS_BACKING_HUGETLB_2M ? AXAS_HUGE_2M : AXAS_HUGE_1G;
+		backing->page_size_bytes = axas_page_size(config->backing);
 		rc = open_memfd(config, backing, err);
 		break;
 	case AXAS_BACKING_THP:
@@ -161,13 +161,16 @@ static int create_in(const struct axas_region_config *config, struct axas_host_m
 	    madvise(backing->base, config->size_bytes, MADV_HUGEPAGE) < 0)
 		ax_log(AX_LOG_INFO, LAYER, "region \"%s\": no transparent huge pages here: %s",
 		       config->name, strerror(errno));
-	if (config->lock)
-		return axas_backing_lock(backing, backing->base, config->size_bytes,
-					 config->populate, AX_ERROR_MEMORY_SETUP, err);
-	if (config->populate)
-		return axas_backing_populate(backing, backing->base, config->size_bytes,
-					     AX_ERROR_MEMORY_ALLOCATION, err);
-	return 0;
+	/* Both before the first touch, which decides where a page lies and how large it is. */
+	if (config->bind)
+		rc = axas_node_bind(config, backing, err);
+	if (!rc && config->lock)
+		rc = axas_backing_lock(backing, backing->base, config->size_bytes, false,
+				       AX_ERROR_MEMORY_SETUP, err);
+	/* Pages of a node cannot be promised, only taken. */
+	if (!rc && (config->populate || (config->bind && backing->is_hugetlb)))
+		rc = axas_backing_populate_new(config, backing, err);
+	return rc;
 }
 
 int axas_backing_create(const struct axas_region_config *config,
@@ -196,45 +199,4 @@ void axas_backing_destroy(struct axas_host_memory *backing)
 	if (backing->fd >= 0)
 		close(backing->fd);
 	free(backing);
-}
-
-/* For kernels before 5.14. Nobody else can see the memory yet or the pages keep their value. */
-static int touch_pages(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes)
-{
-	/* Allocating through the file fails cleanly where a touch would raise SIGBUS. */
-	if (backing->owns_pages && backing->fd >= 0 &&
-	    fallocate(backing->fd, 0, (off_t)(hva - backing->base), (off_t)size_bytes) < 0)
-		return -errno;
-	for (uint64_t i = 0; i < size_bytes; i += backing->page_size_bytes) {
-		uint8_t *byte = (uint8_t *)hva + i;
-		if (backing->host_writable && !backing->is_private)
-			__atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
-		else
-			(void)__atomic_load_n(byte, __ATOMIC_RELAXED);
-	}
-	return 0;
-}
-
-int axas_backing_populate(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes,
-			  enum ax_error_kind kind, struct ax_error *err)
-{
-	bool by_write = backing->host_writable && !backing->is_private;
-	char size[32];
-	int rc;
-
-	do {
-		rc = madvise(hva, size_bytes, by_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-	} while (rc < 0 && (errno == EINTR || errno == EAGAIN));
-	if (rc == 0)
-		return 0;
-	rc = -errno;
-	if (rc == -EINVAL && backing->is_special)
-		return 0; /* the driver has mapped it whole, and touching it may have effects */
-	if (rc == -EINVAL)
-		rc = touch_pages(backing, hva, size_bytes);
-	if (rc == 0)
-		return 0;
-	return ax_error_set(err, kind, rc == -EFAULT ? ENOMEM : -rc,
-			    "cannot populate %s of guest memory: %s",
-			    ax_format_size(size_bytes, size, sizeof(size)), strerror(-rc));
 }

@@ -47,15 +47,11 @@ int axas_check_flags(const char *what, uint32_t flags, struct ax_error *err)
 int axas_check_config(const struct axas *as, const struct axas_region_config *config,
 		      struct ax_error *err)
 {
-	uint64_t align = AXAS_PAGE_SIZE;
 	bool is_file = config->backing == AXAS_BACKING_FILE;
 	int rc;
 
-	if (config->backing == AXAS_BACKING_HUGETLB_2M)
-		align = AXAS_HUGE_2M;
-	else if (config->backing == AXAS_BACKING_HUGETLB_1G)
-		align = AXAS_HUGE_1G;
-	rc = check_range(as, config->name, config->gpa, config->size_bytes, align, err);
+	rc = check_range(as, config->name, config->gpa, config->size_bytes,
+			 axas_page_size(config->backing), err);
 	if (rc < 0)
 		return rc;
 	rc = axas_check_flags(config->name, config->flags, err);
@@ -74,6 +70,16 @@ int axas_check_config(const struct axas *as, const struct axas_region_config *co
 		return ax_error_set(err, AX_ERROR_MEMORY_ALIGNMENT, EINVAL,
 				    "region \"%s\": file offset %llu is not a multiple of a page",
 				    config->name, (unsigned long long)config->fd_offset);
+	if (is_file && config->bind) {
+		ax_error_set(err, AX_ERROR_UNSUPPORTED, ENOTSUP,
+			     "region \"%s\": the pages of a file cannot be put on host node %u",
+			     config->name, config->node);
+		ax_error_hint(err,
+			      "They are its file system's, and may be there already: ask for no "
+			      "node, or mount a tmpfs with mpol=bind:%u.",
+			      config->node);
+		return -ENOTSUP;
+	}
 	return 0;
 }
 

@@ -2,8 +2,8 @@
  * What the files of this layer share: the immutable table that readers search, the mutable
  * address space around it, and the host mapping behind a region.
  *
- * table.c owns the table and its publication, backing*.c and parking.c the host mappings, space.c,
- * lock.c and change.c the writers, access*.c the readers.
+ * table.c owns the table and its publication, backing*.c, node.c, populate.c and parking.c the host
+ * mappings, space.c, lock.c and change.c the writers, access*.c and placement.c the readers.
  */
 #ifndef AXAS_INTERNAL_H
 #define AXAS_INTERNAL_H
@@ -33,6 +33,8 @@ struct axas_host_memory {
 	bool is_private; /* read-only file: populate by reading, or every page is copied */
 	bool is_hugetlb;
 	bool is_special; /* a device node: populate and length are its driver's affair */
+	bool bound;      /* its pages come from `node` only */
+	uint32_t node;
 };
 
 struct axas_region {
@@ -116,6 +118,14 @@ struct axas_table *axas_change_flags(const struct axas_table *old, uint64_t gpa,
 /* The current table and one region more, which gets a slot. */
 struct axas_table *axas_change_with(const struct axas_table *old, struct axas_region *region);
 
+/* Of the pages that a backing asks for; those of a file are its file system's choice. */
+static inline uint64_t axas_page_size(enum axas_backing backing)
+{
+	if (backing == AXAS_BACKING_HUGETLB_2M)
+		return AXAS_HUGE_2M;
+	return backing == AXAS_BACKING_HUGETLB_1G ? AXAS_HUGE_1G : AXAS_PAGE_SIZE;
+}
+
 /* What a request may say; the first two need no lock. */
 int axas_check_config(const struct axas *as, const struct axas_region_config *config,
 		      struct ax_error *err);
@@ -135,6 +145,9 @@ int axas_backing_open_file(const struct axas_region_config *config,
 void axas_backing_destroy(struct axas_host_memory *backing);
 int axas_backing_populate(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes,
 			  enum ax_error_kind kind, struct ax_error *err);
+/* The whole of a new backing, by the threads that the config asks for. */
+int axas_backing_populate_new(const struct axas_region_config *config,
+			      const struct axas_host_memory *backing, struct ax_error *err);
 int axas_backing_lock(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes,
 		      bool populate, enum ax_error_kind kind, struct ax_error *err);
 void axas_backing_unlock(const struct axas_host_memory *backing, char *hva, uint64_t size_bytes);
@@ -146,5 +159,23 @@ void axas_backing_sweep(struct axas *as, const struct axas_table *table);
 /* -ENOMEM that says what the pool holds, what is wanted and how to get it. */
 int axas_pool_error(const struct axas_region_config *config, uint64_t page_size_bytes,
 		    struct ax_error *err);
+/* One number of the pool of a node, or of all (AXAS_ALL_NODES); -1 where there is none. */
+#define AXAS_ALL_NODES UINT32_MAX
+long long axas_pool_number(uint32_t node, uint64_t page_kib, const char *file);
+/* A small file of /sys or /proc as a string; the number of bytes, 0 when it cannot be read. */
+size_t axas_read_text(const char *path, char *buf, size_t buf_size);
+
+/* Whether the node has what the config wants of it, before anything is mapped. */
+int axas_node_check(const struct axas_region_config *config, uint64_t page_size_bytes,
+		    struct ax_error *err);
+/* Bind a mapping that nobody has touched yet to its node. */
+int axas_node_bind(const struct axas_region_config *config, struct axas_host_memory *backing,
+		   struct ax_error *err);
+/* -ENOMEM of a node whose part of the pool turned out too small. */
+int axas_node_pool_error(const struct axas_region_config *config, uint64_t page_size_bytes,
+			 struct ax_error *err);
+/* fallocate(2) whose pages come from the node of the backing, if it has one. */
+int axas_node_fallocate(const struct axas_host_memory *backing, uint64_t offset,
+			uint64_t size_bytes);
 
 #endif

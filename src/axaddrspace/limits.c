@@ -19,21 +19,30 @@
 #define MLOCK_ONFAULT 1
 #endif
 
-/* One number of the pool, or -1. */
-static long long pool_number(uint64_t page_kib, const char *file)
+size_t axas_read_text(const char *path, char *buf, size_t buf_size)
 {
-	char path[128], text[32];
-	AX_AUTO_CLOSE int fd = -1;
-	ssize_t n;
+	AX_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
 
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/%s",
+	while (fd >= 0 && used < buf_size - 1) {
+		ssize_t n = read(fd, buf + used, buf_size - 1 - used);
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	buf[used] = '\0';
+	return used;
+}
+
+long long axas_pool_number(uint32_t node, uint64_t page_kib, const char *file)
+{
+	char path[128], text[32], of_node[40] = "/sys/kernel/mm";
+
+	if (node != AXAS_ALL_NODES)
+		snprintf(of_node, sizeof(of_node), "/sys/devices/system/node/node%u", node);
+	snprintf(path, sizeof(path), "%s/hugepages/hugepages-%llukB/%s", of_node,
 		 (unsigned long long)page_kib, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	return strtoll(text, NULL, 10);
+	return axas_read_text(path, text, sizeof(text)) ? strtoll(text, NULL, 10) : -1;
 }
 
 int axas_pool_error(const struct axas_region_config *config, uint64_t page_size_bytes,
@@ -41,9 +50,9 @@ int axas_pool_error(const struct axas_region_config *config, uint64_t page_size_
 {
 	uint64_t page_kib = page_size_bytes / AX_KIB;
 	long long needed = (long long)(config->size_bytes / page_size_bytes);
-	long long total = pool_number(page_kib, "nr_hugepages");
-	long long free_pages = pool_number(page_kib, "free_hugepages");
-	long long reserved = pool_number(page_kib, "resv_hugepages");
+	long long total = axas_pool_number(AXAS_ALL_NODES, page_kib, "nr_hugepages");
+	long long free_pages = axas_pool_number(AXAS_ALL_NODES, page_kib, "free_hugepages");
+	long long reserved = axas_pool_number(AXAS_ALL_NODES, page_kib, "resv_hugepages");
 	char page[32];
 
 	ax_format_size(page_size_bytes, page, sizeof(page));

@@ -112,6 +112,8 @@ static int map_locked(struct axas *as, const struct axas_region_config *config,
 	region.info.page_size_bytes = backing->page_size_bytes;
 	region.info.hva = backing->base;
 	region.info.locked = config->lock;
+	region.info.bound = backing->bound;
+	region.info.node = backing->node;
 	strncpy(region.info.name, config->name, sizeof(region.info.name) - 1);
 	next = axas_change_with(old, &region);
 	rc = next ? axas_change_apply(as, next, err) : no_table(err);

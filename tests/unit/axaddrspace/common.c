@@ -5,10 +5,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/mempolicy.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int next_call(struct recorder *r, struct ax_error *err)
@@ -237,4 +244,61 @@ int temp_file(uint64_t size_bytes)
 	assert_int_equal(ax_pwrite_full(fd, bytes, size_bytes, 0), 0);
 	free(bytes);
 	return fd;
+}
+
+int policy_at(const void *hva, int *ret_node)
+{
+	unsigned long mask[17] = {0};
+	int mode = -1, bits = 0;
+
+	*ret_node = -1;
+	if (syscall(SYS_get_mempolicy, &mode, mask, 1025UL, hva, (unsigned long)MPOL_F_ADDR) < 0)
+		return -1;
+	for (int node = 0; node < 1024; node++) {
+		if (mask[node / 64] >> (node % 64) & 1) {
+			*ret_node = node;
+			bits++;
+		}
+	}
+	if (bits != 1)
+		*ret_node = -1;
+	return mode;
+}
+
+bool refuse(const struct refusal *refusal)
+{
+#define ARGUMENT(n) offsetof(struct seccomp_data, args[n])
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->nr, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(1)), /* its lower half: little-endian */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, refusal->mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refusal->value, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, refusal->least, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->errnum),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+#undef ARGUMENT
+	const struct sock_fprog program = {AX_ARRAY_LEN(code), code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+void in_child(int (*fn)(const void *arg), const void *arg)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(fn(arg));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == SKIPPED) {
+		print_message("skipped: no system call filter here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }

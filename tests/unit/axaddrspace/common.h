@@ -49,7 +49,27 @@ long long smaps_bytes(const void *hva, const char *field);
 bool smaps_flag(const void *hva, const char *flag);
 size_t count_mappings(void);               /* of this process */
 long long status_bytes(const char *field); /* of /proc/self/status */
-int temp_file(uint64_t size_bytes);        /* an unlinked file; byte i is i * 7 + i / 4096 */
+/* The policy of the memory at hva (get_mempolicy): mode and flags, and the one node of its mask, -1
+ * when there is not one. -1: this kernel has none. */
+int policy_at(const void *hva, int *ret_node);
+/* From now on this process's system calls `nr` fail with errnum, those that have
+ * (argument 1 & mask) == value and argument 2 >= least (unsigned, 32 bits); once, in a child. */
+struct refusal {
+	long nr;
+	uint32_t mask, value, least;
+	int errnum;
+};
+bool refuse(const struct refusal *refusal);
+/* fn in a child: it returns 0 or a failing line, which fails the test, or SKIPPED. */
+#define SKIPPED 0xfe
+void in_child(int (*fn)(const void *arg), const void *arg);
+#define CHECK(condition)                             \
+	do {                                         \
+		if (!(condition))                    \
+			return (__LINE__ % 250) + 1; \
+	} while (0)
+
+int temp_file(uint64_t size_bytes); /* an unlinked file; byte i is i * 7 + i / 4096 */
 uint8_t temp_file_byte(uint64_t offset);
 
 #endif

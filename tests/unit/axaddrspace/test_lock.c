@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BASE 0x40000000ULL
@@ -68,7 +67,7 @@ static void lock_counts_and_unlock_takes_back(void **state)
 }
 
 /* In a child without privileges and with a limit of 64 KiB. Returns 0 or the failing line. */
-static int lock_without_privilege(void)
+static int lock_without_privilege(const void *arg)
 {
 	struct rlimit limit = {.rlim_cur = 64 * AX_KIB, .rlim_max = 64 * AX_KIB};
 	struct axas_region_config config = region(BASE, AX_MIB);
@@ -77,11 +76,7 @@ static int lock_without_privilege(void)
 	struct recorder recorder = {0};
 	struct axas_mapper mapper = recorder_mapper(&recorder);
 
-#define CHECK(condition)                        \
-	do {                                    \
-		if (!(condition))               \
-			return __LINE__ & 0xff; \
-	} while (0)
+	(void)arg;
 	CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
 	CHECK(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
 	CHECK(axas_create(0, &mapper, &as, NULL) == 0);
@@ -103,24 +98,14 @@ static int lock_without_privilege(void)
 	CHECK(axas_lock(as, BASE + AX_MIB - 14 * PAGE, 18 * PAGE, NULL) < 0);
 	CHECK(status_bytes("VmLck") == 0);
 	axas_destroy(as);
-#undef CHECK
 	return 0;
 }
 
 static void lock_over_the_limit_names_it(void **state)
 {
-	int status = -1;
-	pid_t child;
-
 	(void)state;
 	skip_unless_locking_is_real();
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(lock_without_privilege());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	in_child(lock_without_privilege, NULL);
 }
 
 int main(void)
