@@ -38,6 +38,30 @@ struct axarch_cpu_policy {
 	uint32_t sockets, cores, threads; /* 0: one socket, vcpu_count cores, 1 thread */
 };
 
+/*
+ * Nodes of memory and CPUs, and who shares a core, as a plan decided them; an architecture tells
+ * them to the guest (SRAT, SLIT and CPUID; numa-node-id, distance-map and cpu-map) and decides
+ * nothing. `plan` refuses what cannot be: sizes that do not add up, a node that is not there or has
+ * neither memory nor CPUs, distances that are none, more CPUs on a core than it has threads, a
+ * package across nodes; on x86 packages or threads beside hardware_ids, which would not show them.
+ * `load` refuses it beside a given device tree, which has a topology of its own.
+ */
+#define AXARCH_MAX_NODES 64
+struct axarch_topology {
+	uint32_t node_count; /* 0: the guest is told of no nodes */
+	/* Of each node, in whole pages, together memory_bytes; node 0's is the lowest, and so on.
+	 * 0: a node of CPUs alone; anything else is at least 1 MiB. */
+	const uint64_t *node_bytes;
+	const uint32_t *vcpu_nodes; /* of each vCPU; a node may have none */
+	/* node_count x node_count, from row to column, as ACPI 6.4 5.2.17 has them: 10 on the
+	 * diagonal, more elsewhere, 255 is unreachable. NULL: none are told. */
+	const uint8_t *distances;
+	uint32_t threads_per_core; /* 0: 1 */
+	/* Of each vCPU, any numbers. NULL: the package is the node, or the only one; and the vCPUs
+	 * of a package fill its cores in order of their index. */
+	const uint32_t *vcpu_packages, *vcpu_cores;
+};
+
 struct axarch_vm_config {
 	const char *name; /* for messages; copied */
 	uint32_t id;
@@ -51,16 +75,20 @@ struct axarch_vm_config {
 	uint32_t gic_version; /* aarch64: 2, 3, or 0 for the newest KVM has; else 0 */
 	enum axarch_uart uart;
 	struct axarch_cpu_policy cpu;
+	/* Borrowed for the call; NULL: no nodes, and CPUs as `cpu` says, which else says nothing of
+	 * sockets, cores and threads. */
+	const struct axarch_topology *topology;
 	const char *kvm_device; /* NULL: /dev/kvm */
 };
 
 /* Where things go. Filled by plan, kept by axvm, handed back to the other hooks. */
-#define AXARCH_MAX_MEMORY_RANGES 8
+#define AXARCH_MAX_MEMORY_RANGES (AXARCH_MAX_NODES + 1) /* a hole cuts one in two */
 struct axarch_plan {
 	struct axas_layout layout;
 	struct {
 		uint64_t gpa, size_bytes;
-	} memory[AXARCH_MAX_MEMORY_RANGES]; /* RAM, in gpa order */
+		uint32_t node;              /* of the topology; 0 without */
+	} memory[AXARCH_MAX_MEMORY_RANGES]; /* RAM, in gpa order; each on one node */
 	size_t memory_count;
 	uint64_t gpa_limit;
 	/* virtio-mmio windows: slot i stands at device_gpa + i * device_stride. */

@@ -15,9 +15,13 @@ int axarch_check_cpus(uint32_t count, uint32_t max, struct ax_error *err);
 int axarch_check_memory(uint64_t bytes, uint64_t min, uint64_t max, struct ax_error *err);
 int axarch_plan_add(struct axarch_plan *plan, const char *name, enum axas_layout_kind kind,
 		    uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
-/* To the layout and to plan->memory. */
-int axarch_plan_add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes,
-			struct ax_error *err);
+/* To plan->memory, in a piece for each node that it lies on: the next size_bytes of the memory that
+ * is asked for, which ends no later than config->memory_bytes. */
+void axarch_plan_split_ram(struct axarch_plan *plan, const struct axarch_vm_config *config,
+			   uint64_t gpa, uint64_t size_bytes);
+/* The same, and to the layout in one piece. */
+int axarch_plan_add_ram(struct axarch_plan *plan, const struct axarch_vm_config *config,
+			uint64_t gpa, uint64_t size_bytes, struct ax_error *err);
 /* `count` windows of virtio-mmio from plan->device_gpa on, with the lines from gsi on. */
 int axarch_plan_add_slots(struct axarch_plan *plan, uint32_t count, uint32_t gsi,
 			  struct ax_error *err);
@@ -25,6 +29,8 @@ int axarch_plan_add_slots(struct axarch_plan *plan, uint32_t count, uint32_t gsi
  * beyond. The message: "this host's `whose` 40 `kind`". */
 int axarch_plan_narrow(struct axarch_plan *plan, unsigned bits, const char *whose, const char *kind,
 		       struct ax_error *err);
+/* Where the RAM ends that goes on from gpa without a hole; gpa when there is none. */
+uint64_t axarch_plan_ram_end(const struct axarch_plan *plan, uint64_t gpa);
 /* Is the whole range RAM? */
 bool axarch_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes);
 
@@ -36,6 +42,25 @@ int axarch_refuse_pl011(const struct axarch_vm_config *config, const char *arch,
 int axarch_refuse_dtb(const struct axarch_boot *boot, const char *arch, struct ax_error *err);
 /* A flat image takes none: -EINVAL. */
 int axarch_refuse_initrd(const struct axarch_boot *boot, struct ax_error *err);
+
+/* ---- topology (topology.c) ------------------------------------------------------------------- */
+
+/* Does the topology, if there is one, describe this machine? AX_ERROR_CONFIGURATION with the value
+ * that does not fit. */
+int axarch_check_topology(const struct axarch_vm_config *config, struct ax_error *err);
+/* A copy in one block, to be freed with free(); NULL when the configuration has none. */
+int axarch_copy_topology(const struct axarch_vm_config *config, struct axarch_topology **ret_copy,
+			 struct ax_error *err);
+
+/* Where a vCPU stands: packages counted from 0 in order of their numbers, cores in their package,
+ * threads in their core in order of the vCPUs. */
+struct axarch_cpu_place {
+	uint32_t package, core, thread;
+};
+#define AXARCH_TOPOLOGY_MAX_VCPUS 1024u
+/* Of all vCPUs, when there is a topology. Fails only where axarch_check_topology does. */
+int axarch_cpu_places(const struct axarch_vm_config *config, struct axarch_cpu_place *ret_places,
+		      struct ax_error *err);
 
 /* ---- an open image file (image.c) ------------------------------------------------------------ */
 

@@ -81,6 +81,7 @@ void axarch_copy_config(const struct axarch_vm_config *config, char *name, size_
 	snprintf(name, size, "%s", config->name ? config->name : "vm");
 	ret_copy->name = name;
 	ret_copy->hardware_ids = NULL;
+	ret_copy->topology = NULL;
 	ret_copy->kvm_device = NULL; /* opened once */
 }
 

@@ -50,12 +50,36 @@ int axarch_plan_add(struct axarch_plan *plan, const char *name, enum axas_layout
 	return axas_layout_add(&plan->layout, &range, err);
 }
 
-int axarch_plan_add_ram(struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes,
-			struct ax_error *err)
+void axarch_plan_split_ram(struct axarch_plan *plan, const struct axarch_vm_config *config,
+			   uint64_t gpa, uint64_t size_bytes)
 {
-	plan->memory[plan->memory_count].gpa = gpa;
-	plan->memory[plan->memory_count].size_bytes = size_bytes;
-	plan->memory_count++;
+	const struct axarch_topology *t = config->topology;
+	const uint32_t nodes = t && t->node_count ? t->node_count : 1;
+	uint64_t before = 0, node_end = 0;
+
+	for (size_t i = 0; i < plan->memory_count; i++)
+		before += plan->memory[i].size_bytes;
+	for (uint32_t node = 0; node < nodes && size_bytes; node++) {
+		node_end += nodes > 1 ? t->node_bytes[node] : config->memory_bytes;
+		if (node_end <= before)
+			continue;
+		const uint64_t rest = node_end - before;
+		const uint64_t piece = rest < size_bytes ? rest : size_bytes;
+
+		plan->memory[plan->memory_count].gpa = gpa;
+		plan->memory[plan->memory_count].size_bytes = piece;
+		plan->memory[plan->memory_count].node = node;
+		plan->memory_count++;
+		before += piece;
+		gpa += piece;
+		size_bytes -= piece;
+	}
+}
+
+int axarch_plan_add_ram(struct axarch_plan *plan, const struct axarch_vm_config *config,
+			uint64_t gpa, uint64_t size_bytes, struct ax_error *err)
+{
+	axarch_plan_split_ram(plan, config, gpa, size_bytes);
 	return axarch_plan_add(plan, "ram", AXAS_LAYOUT_MEMORY, gpa, size_bytes, err);
 }
 
@@ -97,14 +121,19 @@ int axarch_plan_narrow(struct axarch_plan *plan, unsigned bits, const char *whos
 	return 0;
 }
 
-bool axarch_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes)
+uint64_t axarch_plan_ram_end(const struct axarch_plan *plan, uint64_t gpa)
 {
 	for (size_t i = 0; i < plan->memory_count; i++) {
 		const uint64_t start = plan->memory[i].gpa, size = plan->memory[i].size_bytes;
-		if (gpa >= start && gpa - start <= size && size_bytes <= size - (gpa - start))
-			return true;
+		if (gpa >= start && gpa - start < size)
+			gpa = start + size;
 	}
-	return false;
+	return gpa;
+}
+
+bool axarch_plan_is_ram(const struct axarch_plan *plan, uint64_t gpa, uint64_t size_bytes)
+{
+	return size_bytes <= axarch_plan_ram_end(plan, gpa) - gpa;
 }
 
 int axarch_refuse_gic(const struct axarch_vm_config *config, const char *arch, struct ax_error *err)

@@ -8,7 +8,7 @@
 
 uint64_t axarch_tree_ram_end(const struct axarch_plan *plan)
 {
-	return plan->memory[0].gpa + plan->memory[0].size_bytes;
+	return axarch_plan_ram_end(plan, plan->memory[0].gpa);
 }
 
 /* How this machine's kernels take it, and what to warn of. */

@@ -22,7 +22,8 @@ struct a64_irqfd {
 
 struct axarch_vm {
 	char name[64];
-	struct axarch_vm_config config; /* name points into this struct */
+	struct axarch_vm_config config;   /* name points into this struct */
+	struct axarch_topology *topology; /* what config.topology is, ours; or NULL */
 	struct axarch_plan plan;
 	struct axkvm *kvm;
 	struct axkvm_vm *vm;

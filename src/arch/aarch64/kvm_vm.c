@@ -4,6 +4,7 @@
  * platform.c's, images and device tree the model files'.
  */
 #include "kvm_aarch64.h"
+#include "../boot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -80,7 +81,9 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	if (!vm->vcpus)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
-	return 0;
+	int ret = axarch_copy_topology(config, &vm->topology, err);
+	vm->config.topology = vm->topology;
+	return ret;
 }
 
 static void a64_vm_destroy(struct axarch_vm *vm)
@@ -93,6 +96,7 @@ static void a64_vm_destroy(struct axarch_vm *vm)
 	axkvm_close(vm->kvm);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm->vcpus);
+	free(vm->topology);
 	free(vm);
 }
 

@@ -94,10 +94,12 @@ int a64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 		rc = check_gic(config, err);
 	if (rc == 0)
 		rc = axarch_check_memory(config->memory_bytes, A64_MIN_MEMORY, A64_MAX_MEMORY, err);
+	if (rc == 0)
+		rc = axarch_check_topology(config, err);
 	if (rc < 0)
 		return rc;
 	plan.gpa_limit = limit_for(A64_RAM_GPA + config->memory_bytes);
-	rc = axarch_plan_add_ram(&plan, A64_RAM_GPA, config->memory_bytes, err);
+	rc = axarch_plan_add_ram(&plan, config, A64_RAM_GPA, config->memory_bytes, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 	/* Without an interrupt controller there are no lines, so no slots either. */

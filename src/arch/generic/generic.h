@@ -124,6 +124,8 @@ uint64_t generic_vm_doorbell_hits(struct axarch_vm *vm);
 size_t generic_vm_slots(struct axarch_vm *vm);
 /* The command line load was given; "" before. Lives as long as the VM. */
 const char *generic_vm_cmdline(struct axarch_vm *vm);
+/* The topology it was created with, or NULL. Lives as long as the VM. */
+const struct axarch_topology *generic_vm_topology(struct axarch_vm *vm);
 
 /* ---- faults ------------------------------------------------------------------------------ */
 

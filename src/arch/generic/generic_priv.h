@@ -80,6 +80,7 @@ struct generic_vcpu {
 struct axarch_vm {
 	char name[64];
 	uint32_t vcpu_count;
+	struct axarch_topology *topology; /* NULL: none was given */
 	struct generic_vcpu *vcpus;
 	_Atomic uint32_t vcpus_alive;
 	struct generic_faults faults;

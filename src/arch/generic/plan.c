@@ -3,6 +3,7 @@
  * windows below 4 GiB, and nothing that depends on a host.
  */
 #include "generic_priv.h"
+#include "../boot.h"
 
 #include <axvm/pci.h>
 #include <errno.h>
@@ -28,15 +29,13 @@ static int check_request(const struct axarch_vm_config *config, struct ax_error 
 	return 0;
 }
 
-static int add_memory(struct axarch_plan *plan, const char *name, uint64_t gpa, uint64_t size_bytes,
-		      struct ax_error *err)
+static int add_memory(struct axarch_plan *plan, const struct axarch_vm_config *config,
+		      const char *name, uint64_t gpa, uint64_t size_bytes, struct ax_error *err)
 {
 	const struct axas_layout_range range = {
 		.name = name, .kind = AXAS_LAYOUT_MEMORY, .gpa = gpa, .size_bytes = size_bytes};
 
-	plan->memory[plan->memory_count].gpa = gpa;
-	plan->memory[plan->memory_count].size_bytes = size_bytes;
-	plan->memory_count++;
+	axarch_plan_split_ram(plan, config, gpa, size_bytes);
 	return axas_layout_add(&plan->layout, &range, err);
 }
 
@@ -82,15 +81,17 @@ int generic_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_
 	int rc = generic_faults_strike_once(config->kvm_device, GENERIC_HOOK_PLAN, err);
 	if (rc == 0)
 		rc = check_request(config, err);
+	if (rc == 0)
+		rc = axarch_check_topology(config, err);
 	if (rc < 0)
 		return rc;
 
 	uint64_t low = config->memory_bytes < GENERIC_LOW_RAM_BYTES ? config->memory_bytes
 								    : GENERIC_LOW_RAM_BYTES;
-	rc = add_memory(&plan, "ram", 0, low, err);
+	rc = add_memory(&plan, config, "ram", 0, low, err);
 	if (rc == 0 && config->memory_bytes > low)
-		rc = add_memory(&plan, "ram-high", GENERIC_HIGH_RAM_GPA, config->memory_bytes - low,
-				err);
+		rc = add_memory(&plan, config, "ram-high", GENERIC_HIGH_RAM_GPA,
+				config->memory_bytes - low, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(windows); i++)
 		rc = axas_layout_add(&plan.layout, &windows[i], err);
 	if (rc < 0)

@@ -3,6 +3,7 @@
  * setting of scripts. Lines and doorbells are in lines.c, slots in memory.c.
  */
 #include "generic_priv.h"
+#include "../boot.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,6 +31,8 @@ int generic_vm_create(const struct axarch_vm_config *config, const struct axarch
 	rc = generic_faults_parse(&vm->faults, config->kvm_device, err);
 	if (rc == 0)
 		rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_VM_CREATE, err);
+	if (rc == 0)
+		rc = axarch_copy_topology(config, &vm->topology, err);
 	if (rc < 0)
 		goto fail;
 	vm->vcpus = calloc(config->vcpu_count, sizeof(*vm->vcpus));
@@ -59,6 +62,7 @@ void generic_vm_destroy(struct axarch_vm *vm)
 	pthread_mutex_destroy(&vm->lock);
 	generic_faults_finish(&vm->faults);
 	free(vm->cmdline);
+	free(vm->topology);
 	free(vm->vcpus);
 	free(vm);
 }
@@ -122,6 +126,11 @@ int generic_load(struct axarch_vm *vm, struct axas *memory, const struct axarch_
 const char *generic_vm_cmdline(struct axarch_vm *vm)
 {
 	return vm->cmdline;
+}
+
+const struct axarch_topology *generic_vm_topology(struct axarch_vm *vm)
+{
+	return vm->topology;
 }
 
 /* ---- statistics and scripts ------------------------------------------------------------------ */

@@ -56,7 +56,8 @@ enum { RV64_AIA_CTRL_INIT = 0 };
 
 struct axarch_vm {
 	char name[64];
-	struct axarch_vm_config config; /* name and hardware_ids point into this struct */
+	struct axarch_vm_config config;   /* name and hardware_ids point into this struct */
+	struct axarch_topology *topology; /* what config.topology is, ours; or NULL */
 	struct axarch_plan plan;
 	uint32_t *hart_ids; /* vcpu_count of them */
 	struct axkvm *kvm;

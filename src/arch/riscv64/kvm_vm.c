@@ -4,6 +4,7 @@
  * devices platform.c's, images and device tree the model files'.
  */
 #include "kvm_riscv64.h"
+#include "../boot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +63,9 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	for (uint32_t i = 0; i < config->vcpu_count; i++)
 		vm->hart_ids[i] = rv64_hart_id(config, i);
 	vm->config.hardware_ids = vm->hart_ids;
-	return 0;
+	int ret = axarch_copy_topology(config, &vm->topology, err);
+	vm->config.topology = vm->topology;
+	return ret;
 }
 
 static void rv64_vm_destroy(struct axarch_vm *vm)
@@ -73,6 +76,7 @@ static void rv64_vm_destroy(struct axarch_vm *vm)
 	axkvm_vm_destroy(vm->vm);
 	axkvm_close(vm->kvm);
 	free(vm->vcpus);
+	free(vm->topology);
 	free(vm->hart_ids);
 	free(vm);
 }

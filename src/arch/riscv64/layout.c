@@ -79,7 +79,9 @@ int rv64_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_pla
 		rc = axarch_check_memory(config->memory_bytes, RV64_MIN_MEMORY,
 					 plan.gpa_limit - RV64_RAM_GPA, err);
 	if (rc == 0)
-		rc = axarch_plan_add_ram(&plan, RV64_RAM_GPA, config->memory_bytes, err);
+		rc = axarch_check_topology(config, err);
+	if (rc == 0)
+		rc = axarch_plan_add_ram(&plan, config, RV64_RAM_GPA, config->memory_bytes, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 	/* Without an interrupt controller there are no lines, so no slots either. */

@@ -36,7 +36,10 @@ static bool place(const struct axarch_plan *plan, const struct x86_kernel *kerne
 		return false;
 	for (size_t i = plan->memory_count; i-- > 1;) {
 		const uint64_t start = plan->memory[i].gpa;
-		if (place_below(start, start + plan->memory[i].size_bytes, size, ret_gpa))
+		/* A further node of the same piece of RAM. */
+		if (start == plan->memory[i - 1].gpa + plan->memory[i - 1].size_bytes)
+			continue;
+		if (place_below(start, axarch_plan_ram_end(plan, start), size, ret_gpa))
 			return true;
 	}
 	return false;

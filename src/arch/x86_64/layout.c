@@ -54,9 +54,9 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
 
 	const uint64_t low =
 		config->memory_bytes < X86_HOLE_GPA ? config->memory_bytes : X86_HOLE_GPA;
-	rc = axarch_plan_add_ram(&plan, 0, low, err);
+	rc = axarch_plan_add_ram(&plan, config, 0, low, err);
 	if (rc == 0 && config->memory_bytes > low)
-		rc = axarch_plan_add_ram(&plan, FOUR_GIB, config->memory_bytes - low, err);
+		rc = axarch_plan_add_ram(&plan, config, FOUR_GIB, config->memory_bytes - low, err);
 	for (size_t i = 0; rc == 0 && i < AX_ARRAY_LEN(fixed); i++)
 		rc = axas_layout_add(&plan.layout, &fixed[i], err);
 
@@ -104,5 +104,5 @@ uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan)
 {
 	if (!plan->memory_count || plan->memory[0].gpa)
 		return 0;
-	return plan->memory[0].size_bytes;
+	return axarch_plan_ram_end(plan, 0);
 }

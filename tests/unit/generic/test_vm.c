@@ -245,12 +245,55 @@ static void test_platform(void **state)
 	axbus_destroy(bus);
 }
 
+/* The plan's pieces lie on the nodes given, and the VM keeps what it was told. */
+static void test_topology(void **state)
+{
+	uint64_t bytes[] = {AX_GIB, 3 * AX_GIB};
+	uint32_t nodes[] = {1, 0};
+	const uint8_t distances[] = {10, 20, 20, 10};
+	const struct axarch_topology topology = {.node_count = 2,
+						 .node_bytes = bytes,
+						 .vcpu_nodes = nodes,
+						 .distances = distances,
+						 .threads_per_core = 1};
+	struct axarch_vm_config config = {
+		.vcpu_count = 2, .memory_bytes = 4 * AX_GIB, .topology = &topology};
+	struct axarch_plan plan = {0}, flat = {0};
+	struct axarch_vm *vm = NULL;
+
+	(void)state;
+	assert_int_equal(generic()->plan(&config, &plan, NULL), 0);
+	assert_int_equal(plan.memory_count, 3);
+	assert_int_equal(plan.memory[0].node, 0);
+	assert_int_equal(plan.memory[1].gpa, AX_GIB);
+	assert_int_equal(plan.memory[1].size_bytes, 2 * AX_GIB);
+	assert_int_equal(plan.memory[1].node, 1);
+	assert_int_equal(plan.memory[2].gpa, 4 * AX_GIB);
+	assert_int_equal(plan.memory[2].node, 1);
+	assert_int_equal(generic()->vm_create(&config, &plan, &vm, NULL), 0);
+	nodes[0] = 77;
+	assert_int_equal(generic_vm_topology(vm)->node_count, 2);
+	assert_int_equal(generic_vm_topology(vm)->vcpu_nodes[0], 1);
+	assert_int_equal(generic_vm_topology(vm)->distances[1], 20);
+	generic()->vm_destroy(vm);
+	assert_true(generic()->plan(&config, &plan, NULL) < 0);
+
+	/* Without: what it was. */
+	config.topology = NULL;
+	assert_int_equal(generic()->plan(&config, &flat, NULL), 0);
+	assert_int_equal(flat.memory_count, 2);
+	assert_int_equal(flat.layout.count, plan.layout.count);
+	assert_int_equal(generic()->vm_create(&config, &flat, &vm, NULL), 0);
+	assert_null(generic_vm_topology(vm));
+	generic()->vm_destroy(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),    cmocka_unit_test(test_plan),
-		cmocka_unit_test(test_lines),    cmocka_unit_test(test_doorbells),
-		cmocka_unit_test(test_platform),
+		cmocka_unit_test(test_table),     cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_topology),  cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_doorbells), cmocka_unit_test(test_platform),
 	};
 
 	return cmocka_run_group_tests_name("generic-vm", tests, NULL, NULL);
