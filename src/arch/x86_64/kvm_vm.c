@@ -4,6 +4,7 @@
  * devices platform.c's, images and tables the model files'.
  */
 #include "kvm_x86.h"
+#include "../boot.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -92,6 +93,11 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for %u vCPUs",
 				    config->vcpu_count);
 	int ret = x86_apic_ids(config, vm->apic_ids, err);
+	if (ret == 0)
+		ret = axarch_copy_topology(config, &vm->topology, err);
+	vm->config.topology = vm->topology;
+	if (ret == 0 && !config->hardware_ids)
+		x86_policy_of(config, &vm->config.cpu);
 	for (uint32_t i = 0; ret == 0 && i < config->vcpu_count; i++)
 		if (vm->apic_ids[i] > vm->max_apic_id)
 			vm->max_apic_id = vm->apic_ids[i];
@@ -109,6 +115,7 @@ static void x86_vm_destroy(struct axarch_vm *vm)
 	axkvm_close(vm->kvm);
 	free(vm->cpuid);
 	free(vm->vcpus);
+	free(vm->topology);
 	free(vm->apic_ids);
 	free(vm);
 }

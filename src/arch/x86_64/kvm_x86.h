@@ -26,7 +26,8 @@
 
 struct axarch_vm {
 	char name[64];
-	struct axarch_vm_config config; /* name and hardware_ids point into this struct */
+	struct axarch_vm_config config;   /* name and hardware_ids point into this struct */
+	struct axarch_topology *topology; /* what config.topology is, ours; or NULL */
 	struct axarch_plan plan;
 	uint32_t *apic_ids; /* vcpu_count of them */
 	uint32_t max_apic_id;

@@ -3,6 +3,7 @@
  * to the guest, acpi.c and mptable.c list it, the native half creates vCPUs by it.
  */
 #include "topology.h"
+#include "../boot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -45,6 +46,8 @@ static int check_policy(const struct axarch_vm_config *config, const struct x86_
 	const struct axarch_cpu_policy *p = &config->cpu;
 	const uint64_t product = (uint64_t)t->sockets * t->cores;
 
+	if (config->topology) /* is checked, and packages may differ */
+		return 0;
 	if (t->sockets > X86_MAX_VCPUS || t->cores > X86_MAX_VCPUS || t->threads > X86_MAX_VCPUS ||
 	    product * t->threads != config->vcpu_count) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
@@ -56,6 +59,38 @@ static int check_policy(const struct axarch_vm_config *config, const struct x86_
 				     p->sockets, p->cores, p->threads);
 	}
 	return 0;
+}
+
+/* As it is given, but that packages have as many cores as the largest: CPUID has the same widths of
+ * the fields for all of them. */
+void x86_policy_of(const struct axarch_vm_config *config, struct axarch_cpu_policy *ret_policy)
+{
+	const struct axarch_topology *t = config->topology;
+	struct axarch_cpu_place places[AXARCH_TOPOLOGY_MAX_VCPUS];
+
+	*ret_policy = config->cpu;
+	if (!t || axarch_cpu_places(config, places, NULL) < 0)
+		return;
+	ret_policy->sockets = ret_policy->cores = 1;
+	ret_policy->threads = t->threads_per_core ? t->threads_per_core : 1;
+	for (uint32_t i = 0; i < config->vcpu_count; i++) {
+		if (places[i].package >= ret_policy->sockets)
+			ret_policy->sockets = places[i].package + 1;
+		if (places[i].core >= ret_policy->cores)
+			ret_policy->cores = places[i].core + 1;
+	}
+}
+
+/* Ids that are given keep guests from finding cores and packages in them. */
+static int refuse_both(const struct x86_topology *t, struct ax_error *err)
+{
+	if (t->sockets == 1 && t->threads == 1)
+		return 0;
+	ax_error_set(err, AX_ERROR_CONFIGURATION, ENOTSUP,
+		     "hardware ids and a topology of %u packages with %u threads a core are given; "
+		     "on x86_64 the ids follow from the topology",
+		     t->sockets, t->threads);
+	return ax_error_hint(err, "leave --cpu-ids out");
 }
 
 static int check_given(const struct axarch_vm_config *config, struct ax_error *err)
@@ -77,8 +112,20 @@ static int check_given(const struct axarch_vm_config *config, struct ax_error *e
 	return 0;
 }
 
+/* Every package full before the next. */
+static void fill_places(const struct x86_topology *t, uint32_t count,
+			struct axarch_cpu_place *places)
+{
+	for (uint32_t i = 0; i < count; i++)
+		places[i] = (struct axarch_cpu_place){.package = i / t->threads / t->cores,
+						      .core = i / t->threads % t->cores,
+						      .thread = i % t->threads};
+}
+
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err)
 {
+	struct axarch_cpu_place places[AXARCH_TOPOLOGY_MAX_VCPUS];
+	struct axarch_cpu_policy policy;
 	struct x86_topology t;
 	int rc;
 
@@ -86,8 +133,14 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 				    "%u vCPUs are outside 1 to %u", config->vcpu_count,
 				    X86_MAX_VCPUS);
-	x86_topology_of(&config->cpu, config->vcpu_count, config->vcpu_count - 1, &t);
+	rc = axarch_check_topology(config, err);
+	if (rc < 0)
+		return rc;
+	x86_policy_of(config, &policy);
+	x86_topology_of(&policy, config->vcpu_count, config->vcpu_count - 1, &t);
 	rc = check_policy(config, &t, err);
+	if (rc == 0 && config->hardware_ids && config->topology)
+		rc = refuse_both(&t, err);
 	if (rc == 0 && config->hardware_ids)
 		rc = check_given(config, err);
 	if (rc < 0)
@@ -102,17 +155,20 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 				    "topology of %u sockets, %u cores, %u threads needs APIC ids "
 				    "above %u",
 				    t.sockets, t.cores, t.threads, X86_MAX_APIC_ID);
-	for (uint32_t i = 0; i < config->vcpu_count; i++) {
-		const uint32_t thread = i % t.threads, core = i / t.threads % t.cores;
-		const uint32_t socket = i / t.threads / t.cores;
-		apic_ids[i] = socket << t.package_bits | core << t.thread_bits | thread;
+	if (config->topology)
+		rc = axarch_cpu_places(config, places, err);
+	else
+		fill_places(&t, config->vcpu_count, places);
+	for (uint32_t i = 0; rc == 0 && i < config->vcpu_count; i++) {
+		apic_ids[i] = places[i].package << t.package_bits |
+			      places[i].core << t.thread_bits | places[i].thread;
 		if (apic_ids[i] > X86_MAX_APIC_ID)
 			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 					    "topology of %u sockets, %u cores, %u threads needs "
 					    "APIC ids above %u",
 					    t.sockets, t.cores, t.threads, X86_MAX_APIC_ID);
 	}
-	return 0;
+	return rc;
 }
 
 /*

@@ -148,8 +148,12 @@ size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
 		      const struct x86_cpuid_request *request);
 /* APIC ids of all vCPUs: config->hardware_ids, or the smallest layout that shows the topology of
  * the policy (0..n-1 unless cores or threads are no powers of two and there are several sockets or
- * cores). Refuses duplicates, ids KVM cannot have, and a topology that is not vcpu_count CPUs. */
+ * cores). Refuses duplicates, ids KVM cannot have, a topology that is not vcpu_count CPUs, and ids
+ * beside a topology that only ids of its own could show. */
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err);
+/* What CPUID says to a VM's topology, as a policy; config->cpu when it has none. The topology has
+ * been checked. */
+void x86_policy_of(const struct axarch_vm_config *config, struct axarch_cpu_policy *ret_policy);
 /* A warning in the log when there are ids that a guest will not use (255 and above). */
 void x86_warn_of_large_ids(const char *vm_name, const uint32_t *apic_ids, uint32_t count);
 
