@@ -1,7 +1,7 @@
 /*
  * ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, MADT and MCFG, laid out in the BIOS area with the
- * DSDT of dsdt.c. Not hardware-reduced: PIC, IOAPIC and PIT are there, power-off is PM1's S5 and
- * the power button a fixed one, all at the ports named in x86.h.
+ * DSDT of dsdt.c and the SRAT and SLIT of srat.c. Not hardware-reduced: PIC, IOAPIC and PIT are
+ * there, power-off is PM1's S5 and the power button a fixed one, all at the ports named in x86.h.
  */
 #include "acpi.h"
 #include "le.h"
@@ -11,17 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RSDP_SIZE = 36, HEADER_SIZE = 36, FADT_SIZE = 276, FACS_SIZE = 64 };
+enum { RSDP_SIZE = 36, FADT_SIZE = 276, FACS_SIZE = 64 };
 enum { TABLE_ALIGN = 64 }; /* FACS must stand on one; the others may */
 
-/* Tables under construction: one image of X86_ACPI_SIZE bytes, written to the guest at the end. */
-struct builder {
-	uint8_t *image;
-	size_t len;
-	bool overflow;
-};
-
-static uint8_t *reserve(struct builder *b, size_t size, uint64_t *ret_gpa)
+uint8_t *x86_acpi_reserve(struct x86_acpi *b, size_t size, uint64_t *ret_gpa)
 {
 	const size_t at = (b->len + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN;
 
@@ -34,8 +27,7 @@ static uint8_t *reserve(struct builder *b, size_t size, uint64_t *ret_gpa)
 	return b->image + at;
 }
 
-/* The common header (section 5.2.6); the checksum over all of it last. */
-static void finish_table(uint8_t *table, const char *signature, uint8_t revision, size_t size)
+void x86_acpi_finish(uint8_t *table, const char *signature, uint8_t revision, size_t size)
 {
 	memcpy(table, signature, 4);
 	x86_put32(table, 4, (uint32_t)size);
@@ -60,7 +52,7 @@ static void put_port(uint8_t *gas, uint16_t port, uint8_t bits, uint8_t access)
 }
 
 /* Section 5.2.9. */
-static uint64_t add_fadt(struct builder *b, uint64_t facs, uint64_t dsdt, bool has_serial)
+static uint64_t add_fadt(struct x86_acpi *b, uint64_t facs, uint64_t dsdt, bool has_serial)
 {
 	enum { LEGACY_DEVICES = 1 << 0, VGA_NOT_PRESENT = 1 << 2, CMOS_RTC_NOT_PRESENT = 1 << 5 };
 	/* PWR_BUTTON stays clear: the power button is the fixed one of PM1; SLP_BUTTON set: there
@@ -73,7 +65,7 @@ static uint64_t add_fadt(struct builder *b, uint64_t facs, uint64_t dsdt, bool h
 		RESET_REG_SUP = 1 << 10
 	};
 	uint64_t gpa = 0;
-	uint8_t *t = reserve(b, FADT_SIZE, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, FADT_SIZE, &gpa);
 
 	if (!t)
 		return 0;
@@ -98,15 +90,15 @@ static uint64_t add_fadt(struct builder *b, uint64_t facs, uint64_t dsdt, bool h
 	put_port(t + 148, X86_PORT_PM1_EVT, 32, 2);
 	put_port(t + 172, X86_PORT_PM1_CNT, 16, 2);
 	memcpy(t + 268, "AXVM\0\0\0", 8); /* hypervisor vendor identity */
-	finish_table(t, "FACP", 6, FADT_SIZE);
+	x86_acpi_finish(t, "FACP", 6, FADT_SIZE);
 	return gpa;
 }
 
 /* Section 5.2.10: no common header. */
-static uint64_t add_facs(struct builder *b)
+static uint64_t add_facs(struct x86_acpi *b)
 {
 	uint64_t gpa = 0;
-	uint8_t *t = reserve(b, FACS_SIZE, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, FACS_SIZE, &gpa);
 
 	if (!t)
 		return 0;
@@ -116,24 +108,24 @@ static uint64_t add_facs(struct builder *b)
 	return gpa;
 }
 
-static uint64_t add_dsdt(struct builder *b, const struct x86_boot_info *info)
+static uint64_t add_dsdt(struct x86_acpi *b, const struct x86_boot_info *info)
 {
 	uint64_t gpa = 0;
-	uint8_t *t = reserve(b, HEADER_SIZE, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, X86_ACPI_HEADER, &gpa);
 	struct x86_aml aml;
 
 	if (!t)
 		return 0;
 	aml = (struct x86_aml){.buf = t,
-			       .len = HEADER_SIZE,
+			       .len = X86_ACPI_HEADER,
 			       .max = (size_t)(X86_ACPI_SIZE - (gpa - X86_ACPI_GPA))};
 	x86_dsdt_body(&aml, info);
 	if (aml.overflow) {
 		b->overflow = true;
 		return 0;
 	}
-	b->len += aml.len - HEADER_SIZE;
-	finish_table(t, "DSDT", 2, aml.len);
+	b->len += aml.len - X86_ACPI_HEADER;
+	x86_acpi_finish(t, "DSDT", 2, aml.len);
 	return gpa;
 }
 
@@ -178,13 +170,13 @@ static size_t put_override(uint8_t *e, uint8_t isa_irq, uint32_t gsi, uint16_t f
 	return e[1];
 }
 
-static uint64_t add_madt(struct builder *b, const struct x86_boot_info *info)
+static uint64_t add_madt(struct x86_acpi *b, const struct x86_boot_info *info)
 {
 	enum { PCAT_COMPAT = 1, ALL = 0xff, LINT1 = 1 };
 	const uint32_t count = info->config->vcpu_count;
 	bool has_x2apic_ids = false;
 	uint64_t gpa = 0;
-	size_t size = HEADER_SIZE + 8 + 12 + 2 * 10 + 6;
+	size_t size = X86_ACPI_HEADER + 8 + 12 + 2 * 10 + 6;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const bool small = info->apic_ids[i] <= X86_MAX_XAPIC_ID;
@@ -192,13 +184,13 @@ static uint64_t add_madt(struct builder *b, const struct x86_boot_info *info)
 		has_x2apic_ids |= !small;
 	}
 	size += has_x2apic_ids ? 12 : 0;
-	uint8_t *t = reserve(b, size, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, size, &gpa);
 	if (!t)
 		return 0;
 
 	x86_put32(t, 36, X86_LAPIC_GPA);
 	x86_put32(t, 40, PCAT_COMPAT);
-	uint8_t *e = t + HEADER_SIZE + 8;
+	uint8_t *e = t + X86_ACPI_HEADER + 8;
 	for (uint32_t i = 0; i < count; i++)
 		e += put_cpu(e, info->apic_ids[i]);
 
@@ -220,35 +212,35 @@ static uint64_t add_madt(struct builder *b, const struct x86_boot_info *info)
 		x86_put32(e, 4, UINT32_MAX);
 		e[8] = LINT1;
 	}
-	finish_table(t, "APIC", 5, size);
+	x86_acpi_finish(t, "APIC", 5, size);
 	return gpa;
 }
 
 /* PCI Firmware 3.3, 4.1.2: one segment with one bus. */
-static uint64_t add_mcfg(struct builder *b, const struct axarch_plan *plan)
+static uint64_t add_mcfg(struct x86_acpi *b, const struct axarch_plan *plan)
 {
-	enum { MCFG_SIZE = HEADER_SIZE + 8 + 16 };
+	enum { MCFG_SIZE = X86_ACPI_HEADER + 8 + 16 };
 	uint64_t gpa = 0;
-	uint8_t *t = reserve(b, MCFG_SIZE, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, MCFG_SIZE, &gpa);
 
 	if (!t)
 		return 0;
-	x86_put64(t, HEADER_SIZE + 8, plan->pci.ecam_gpa); /* segment 0, buses 0 to 0 */
-	finish_table(t, "MCFG", 1, MCFG_SIZE);
+	x86_put64(t, X86_ACPI_HEADER + 8, plan->pci.ecam_gpa); /* segment 0, buses 0 to 0 */
+	x86_acpi_finish(t, "MCFG", 1, MCFG_SIZE);
 	return gpa;
 }
 
-static uint64_t add_xsdt(struct builder *b, const uint64_t *tables, size_t count)
+static uint64_t add_xsdt(struct x86_acpi *b, const uint64_t *tables, size_t count)
 {
-	const size_t size = HEADER_SIZE + count * 8;
+	const size_t size = X86_ACPI_HEADER + count * 8;
 	uint64_t gpa = 0;
-	uint8_t *t = reserve(b, size, &gpa);
+	uint8_t *t = x86_acpi_reserve(b, size, &gpa);
 
 	if (!t)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		x86_put64(t, HEADER_SIZE + i * 8, tables[i]);
-	finish_table(t, "XSDT", 1, size);
+		x86_put64(t, X86_ACPI_HEADER + i * 8, tables[i]);
+	x86_acpi_finish(t, "XSDT", 1, size);
 	return gpa;
 }
 
@@ -268,20 +260,21 @@ int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64
 		   struct ax_error *err)
 {
 	AX_AUTO_FREE uint8_t *image = calloc(1, X86_ACPI_SIZE);
-	struct builder b = {.image = image};
-	uint64_t rsdp_gpa = 0, tables[3];
+	struct x86_acpi b = {.image = image};
+	uint64_t rsdp_gpa = 0, tables[5];
 	size_t count = 0;
 	int rc;
 
 	if (!image)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for ACPI tables");
-	uint8_t *rsdp = reserve(&b, RSDP_SIZE, &rsdp_gpa);
+	uint8_t *rsdp = x86_acpi_reserve(&b, RSDP_SIZE, &rsdp_gpa);
 	const uint64_t facs = add_facs(&b);
 	const uint64_t dsdt = add_dsdt(&b, info);
 	tables[count++] = add_fadt(&b, facs, dsdt, info->machine->has_serial);
 	tables[count++] = add_madt(&b, info);
 	if (info->machine->has_pci)
 		tables[count++] = add_mcfg(&b, info->plan);
+	count += x86_acpi_add_nodes(&b, info, &tables[count]);
 	const uint64_t xsdt = add_xsdt(&b, tables, count);
 	if (b.overflow || !rsdp)
 		return ax_error_set(err, AX_ERROR_MEMORY_SETUP, ENOSPC,

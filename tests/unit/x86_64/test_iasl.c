@@ -98,6 +98,74 @@ static void judge_machine(struct machine *m)
 	judge("dsdt");
 }
 
+/* The disassembly says what the table is to say. */
+static void look_for(const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.dsl", directory, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	const ssize_t len = read(fd, output, sizeof(output) - 1);
+	assert_true(len > 0);
+	output[len] = '\0';
+	close(fd);
+	if (!strstr(output, text))
+		fail_msg("%s: no \"%s\"", path, text);
+}
+
+/* SRAT and SLIT of two nodes and of four, one of which has memory alone and one CPUs alone. */
+static void nodes_accepted_by_iasl(void **state)
+{
+	static const uint64_t two[] = {2 * AX_GIB, 2 * AX_GIB};
+	static const uint64_t four[] = {2 * AX_GIB, AX_GIB, AX_GIB, 0};
+	static const uint8_t two_far[] = {10, 21, 21, 10};
+	static const uint8_t four_far[] = {10, 20, 30, 40, 20, 10, 20, 30,
+					   30, 20, 10, 20, 40, 30, 20, 10};
+	static uint32_t nodes[300];
+	static const struct {
+		uint32_t vcpus, node_count;
+		const char *srat, *slit;
+	} rows[] = {
+		{4, 2, "Apic ID : 03", "Locality   1 : 15 0A"},
+		{300, 4, "Apic ID : 0000012B", "Locality   3 : 28 1E 14 0A"},
+	};
+	(void)state;
+
+	if (run_iasl("-v", NULL, output, sizeof(output)) == 127)
+		skip();
+	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
+		const bool is_four = rows[i].node_count == 4;
+		const struct axarch_topology topology = {.node_count = rows[i].node_count,
+							 .node_bytes = is_four ? four : two,
+							 .vcpu_nodes = nodes,
+							 .distances = is_four ? four_far : two_far,
+							 .threads_per_core = 2};
+		struct machine m;
+		uint64_t rsdp;
+
+		/* Nodes 0, 1 and 3 of the four. */
+		for (uint32_t n = 0; n < rows[i].vcpus; n++)
+			nodes[n] = is_four ? n % 3 + n % 3 / 2 : n / 2;
+		machine_init(&m, 64 * AX_MIB, rows[i].vcpus);
+		m.rig.config.memory_bytes = 4 * AX_GIB;
+		m.rig.config.topology = &topology;
+		assert_int_equal(x86_plan(&m.rig.config, &m.rig.plan, NULL), 0);
+		assert_int_equal(x86_apic_ids(&m.rig.config, m.apic_ids, NULL), 0);
+		if (x86_write_acpi(m.rig.memory, &m.info, &rsdp, &m.rig.err) < 0)
+			fail_msg("%s", m.rig.err.message);
+		const uint64_t xsdt = peek64(&m, rsdp + 24);
+		const uint64_t srat = peek64(&m, xsdt + 52), slit = peek64(&m, xsdt + 60);
+		save(&m, srat, peek32(&m, srat + 4), "srat");
+		save(&m, slit, peek32(&m, slit + 4), "slit");
+		judge("srat");
+		judge("slit");
+		look_for("srat", rows[i].srat);
+		look_for("slit", rows[i].slit);
+		rig_finish(&m.rig);
+	}
+}
+
 static void accepted_by_iasl(void **state)
 {
 	static const struct {
@@ -149,6 +217,7 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(accepted_by_iasl)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(accepted_by_iasl),
+					   cmocka_unit_test(nodes_accepted_by_iasl)};
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
