@@ -243,6 +243,14 @@ int ax_listener_open(struct ax_listener *self, const char *path, int type, int b
 		     struct ax_error *err) AX_MUST_CHECK;
 /* Removes the name if it is still ours. */
 void ax_listener_close(struct ax_listener *self);
+/* Could one be opened there now? The errors are those of ax_listener_open; nothing is made, removed
+ * or connected to. */
+int ax_listener_check(const char *path, struct ax_error *err);
+
+/* Has a process a socket there, of whatever type? It is not connected to and does not notice. 0;
+ * -ECONNREFUSED: nobody has it any more; -ENOTSOCK; or what connect(2) gives, as -ENOENT and
+ * -EACCES, or -ENAMETOOLONG. */
+int ax_socket_probe(const char *path);
 
 /* ---- threads ------------------------------------------------------------------------- */
 

@@ -1,11 +1,13 @@
 /*
  * The place of a listening Unix socket in the file system: made for its owner alone, put where an
  * earlier process left one behind, never where somebody listens or where there is anything else,
- * and removed at the end if it is still ours. Who connects is the owner's matter.
+ * and removed at the end if it is still ours. Who connects is the owner's matter. Also the look at
+ * such a place without changing anything there.
  */
 #include <axvm/base.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -70,29 +72,44 @@ static int explain(struct ax_error *err, const char *path, int code)
 			     path);
 		return ax_error_hint(err, "make the directory first");
 	default:
-		return ax_error_set(err, AX_ERROR_DEVICE, code, "cannot make socket %s: %s", path,
-				    strerror(code));
+		ax_error_set(err, AX_ERROR_DEVICE, code, "cannot make socket %s: %s", path,
+			     strerror(code));
+		return ax_error_hint(err, "check that its directory is one and that this user may "
+					  "write there");
 	}
+}
+
+static int set_address(struct sockaddr_un *address, const char *path, struct ax_error *err)
+{
+	const size_t length = strlen(path);
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!length)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				    "a socket's path is empty");
+	if (length >= sizeof(address->sun_path)) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ENAMETOOLONG,
+			     "socket %s: a path of %zu bytes is too long, at most %zu", path,
+			     length, sizeof(address->sun_path) - 1);
+		return ax_error_hint(err, "choose a shorter one, or give it from the directory it "
+					  "is in");
+	}
+	memcpy(address->sun_path, path, length);
+	return 0;
 }
 
 int ax_listener_open(struct ax_listener *self, const char *path, int type, int backlog,
 		     struct ax_error *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const size_t length = strlen(path);
+	struct sockaddr_un address;
 	struct stat st;
-	int rc = 0;
+	int rc;
 
 	*self = (struct ax_listener){.fd = -1};
-	if (!length)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				    "a socket's path is empty");
-	if (length >= sizeof(address.sun_path))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ENAMETOOLONG,
-				    "socket %s: a path of %zu bytes is too long, at most %zu", path,
-				    length, sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, length);
-	memcpy(self->path, path, length);
+	rc = set_address(&address, path, err);
+	if (rc)
+		return rc;
+	memcpy(self->path, address.sun_path, sizeof(self->path));
 	self->fd = open_socket(type);
 	/* Linux gives the name the mode that the socket has when it is bound, so there is no moment
 	 * at which others could connect. */
@@ -125,4 +142,66 @@ void ax_listener_close(struct ax_listener *self)
 	    st.st_ino == self->ino)
 		unlink(self->path);
 	*self = (struct ax_listener){.fd = -1};
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+int ax_socket_probe(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int fd, rc = 0;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (set_address(&address, path, NULL))
+		return -ENOENT;
+	if (stat(path, &st) != 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	/* A datagram socket finds what it is to talk to before it is refused for its type, and
+	 * where it is not refused the other side learns nothing. */
+	fd = open_socket(SOCK_DGRAM);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 &&
+	    errno != EPROTOTYPE && errno != EPERM /* it talks to another only */)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* May a name be made in, or removed from, the directory that this path is in? */
+static int check_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = ".";
+
+	if (slash) {
+		memcpy(directory, path, (size_t)(slash - path) + 1);
+		directory[slash - path + 1] = '\0';
+	}
+	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -errno;
+}
+
+int ax_listener_check(const char *path, struct ax_error *err)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int rc = set_address(&address, path, err);
+
+	if (rc)
+		return rc;
+	if (lstat(path, &st) != 0) {
+		rc = errno == ENOENT ? 0 : -errno;
+	} else if (!S_ISSOCK(st.st_mode)) {
+		rc = -EEXIST;
+	} else {
+		rc = ax_socket_probe(path);
+		rc = !rc ? -EADDRINUSE : rc == -ECONNREFUSED || rc == -ENOENT ? 0 : rc;
+	}
+	if (!rc)
+		rc = check_directory(path);
+	return rc ? explain(err, path, -rc) : 0;
 }
