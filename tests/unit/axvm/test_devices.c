@@ -1,14 +1,11 @@
 /*
- * What can be done to the devices of a VM that runs; which transport they are on, what balloon and
- * entropy device are made of; and devices on several I/O threads: every class there is on one
- * machine, built, run and ended without anything left behind. Disks, cards, ports and sockets have
- * files of their own.
+ * A disk that grows while the VM runs; which transport devices are on and where they stand; the
+ * entropy device's limit; and devices on several I/O threads: every class there is on one machine,
+ * built, run and ended without anything left behind. Other classes have files of their own.
  */
 #include "device.h"
 
 #include "axvm/vm_private.h"
-
-#include <linux/virtio_balloon.h>
 
 #define SECTORS 64
 
@@ -49,56 +46,6 @@ static void test_disk_grows(void **state)
 	/* Refused: the old one stays. */
 	assert_true(axvm_replace_disk(rig.vm, 0, "/nonexistent/disk", &rig.err) < 0);
 	assert_int_equal(capacity_of(&rig), 2 * SECTORS);
-	rig_finish(&rig);
-}
-
-static void test_balloon(void **state)
-{
-	struct axvirtio_balloon_stats stats;
-	struct rig rig;
-
-	(void)state;
-	rig_init(&rig, WORDS("--balloon", "--balloon-size=4M"));
-	RIG_SCRIPT(&rig, 0, STEP_SPIN);
-	rig_boot(&rig);
-	assert_int_equal(axvm_set_balloon(rig.vm, 8 << 20, &rig.err), 0);
-	axvirtio_balloon_get_stats(axvirtio_of(axbus_find(axvm_bus(rig.vm), "balloon0")), &stats);
-	assert_int_equal(stats.wanted_bytes, 8 << 20);
-	assert_int_equal(stats.actual_bytes, 0);
-	rig_finish(&rig);
-
-	rig_init(&rig, WORDS("--rng"));
-	assert_int_equal(rig_create(&rig), 0);
-	assert_int_equal(axvm_set_balloon(rig.vm, 8 << 20, &rig.err), -ENODEV);
-	assert_non_null(strstr(rig.err.hint, "--balloon"));
-	rig_finish(&rig);
-}
-
-static void test_balloon_options(void **state)
-{
-	static const char said[] =
-		"{\"balloon\": {\"deflate_on_oom\": false, \"free_page_reporting\": false}}";
-	struct axdev *dev;
-	struct rig rig;
-
-	(void)state;
-	rig_init(&rig, WORDS("--balloon", "--balloon-size=4M"));
-	build(&rig);
-	dev = find(&rig, "balloon0");
-	assert_int_equal(read_config(dev, 0, 4), (4 << 20) / 4096);
-	assert_true(offers(dev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM));
-	assert_true(offers(dev, VIRTIO_BALLOON_F_REPORTING));
-	assert_false(offers(dev, VIRTIO_BALLOON_F_STATS_VQ));
-	rig_finish(&rig);
-
-	rig_init(&rig, WORDS("--balloon", "--balloon-stats=10s", "--config",
-			     rig_file(said, strlen(said))));
-	build(&rig);
-	dev = find(&rig, "balloon0");
-	assert_int_equal(read_config(dev, 0, 4), 0);
-	assert_false(offers(dev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM));
-	assert_false(offers(dev, VIRTIO_BALLOON_F_REPORTING));
-	assert_true(offers(dev, VIRTIO_BALLOON_F_STATS_VQ));
 	rig_finish(&rig);
 }
 
@@ -183,7 +130,7 @@ static void test_transport(void **state)
 	}
 }
 
-/* The guest is told so too. */
+/* And all devices of the VM go there. */
 static void test_transport_is_used(void **state)
 {
 	const char *disk = new_disk();
@@ -204,6 +151,42 @@ static void test_transport_is_used(void **state)
 				 round ? -ENODEV : 0);
 		rig_finish(&rig);
 	}
+}
+
+/* ---- places ---------------------------------------------------------------------------------- */
+
+/* A window and a line each, in the guest's order; the loader is told the same; I/O threads in turn.
+ */
+static void test_places(void **state)
+{
+	static const char *const names[] = {"disk0", "disk1", "balloon0", "rng0"};
+	struct ax_loop *loops[2] = {NULL};
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("--io-threads=2", "--rng", "--balloon", "--disk", new_disk(), "--disk",
+			     new_disk()));
+	build(&rig);
+	assert_int_equal(rig.vm->device_count, AX_ARRAY_LEN(names));
+	for (size_t i = 0; i < AX_ARRAY_LEN(names); i++) {
+		struct axdev *dev = find(&rig, names[i]);
+		const struct axarch_device *told = &rig.vm->devices[i];
+		struct ax_loop *loop = axvirtio_loop(axvirtio_of(dev), 0);
+		struct axvirtio_mmio_info info;
+
+		assert_int_equal(axvirtio_mmio_get_info(dev, &info), 0);
+		assert_int_equal(info.gpa, GENERIC_DEVICE_GPA + i * GENERIC_DEVICE_STRIDE);
+		assert_int_equal(info.gsi, GENERIC_FIRST_GSI + i);
+		assert_int_equal(told->kind, AXARCH_DEVICE_VIRTIO_MMIO);
+		assert_int_equal(told->gpa, info.gpa);
+		assert_int_equal(told->gsi, info.gsi);
+		assert_int_equal(told->size_bytes, AXVIRTIO_MMIO_SIZE);
+		if (i < 2)
+			loops[i] = loop;
+		assert_ptr_equal(loop, loops[i % 2]);
+	}
+	assert_ptr_not_equal(loops[0], loops[1]);
+	rig_finish(&rig);
 }
 
 /* One of each, on four threads and on either transport; ends as it began. */
@@ -244,10 +227,9 @@ static void test_all_of_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk_grows),      cmocka_unit_test(test_balloon),
-		cmocka_unit_test(test_balloon_options), cmocka_unit_test(test_entropy_limit),
-		cmocka_unit_test(test_transport),       cmocka_unit_test(test_transport_is_used),
-		cmocka_unit_test(test_all_of_them),
+		cmocka_unit_test(test_disk_grows), cmocka_unit_test(test_entropy_limit),
+		cmocka_unit_test(test_transport),  cmocka_unit_test(test_transport_is_used),
+		cmocka_unit_test(test_places),     cmocka_unit_test(test_all_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, rig_warm_up, NULL);
