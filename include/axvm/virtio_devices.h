@@ -61,6 +61,10 @@ extern const struct axdev_class axvirtio_blk_class;
 int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *config,
 			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
 
+/* Would create find its files usable now? They are opened as it opens them, but nothing is locked
+ * or written, so that their users do not notice. */
+int axvirtio_blk_check(const struct axvirtio_blk_config *config, struct ax_error *err);
+
 /* Go on with another backing file of the same or another size, opened as the first was; path NULL:
  * the file that now has the old name. The driver is told of a new capacity. Requests in flight end
  * on the old one first. On failure the old one stays. Control thread, while running. */

@@ -234,7 +234,7 @@ int axvirtio_blk_create(const char *name, const struct axvirtio_blk_config *conf
 	blk->device.queue_count = queues;
 	r = remember_config(blk, config, err);
 	if (!r)
-		r = axvirtio_blk_image_open(blk->name, config, false, &image, err);
+		r = axvirtio_blk_image_open(blk->name, config, BLK_LOCK_TAKE, &image, err);
 	atomic_init(&blk->image, image);
 	if (!r)
 		r = init_queues(blk, config->direct || image->file.direct, err);

@@ -52,10 +52,10 @@ struct blk_image {
 	unsigned users;                       /* under blk.image_lock */
 };
 
-/* In messages it is called config->path or `name`. is_locked: config->fd is, and its lock is not
- * the image's. */
+/* In messages it is called config->path or `name`. BLK_LOCK_HELD: config->fd is locked, and its
+ * lock is not the image's. */
 int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *config,
-			    bool is_locked, struct blk_image **ret_image, struct ax_error *err);
+			    enum blk_lock lock, struct blk_image **ret_image, struct ax_error *err);
 void axvirtio_blk_image_close(struct blk_image *image); /* NULL is fine */
 /* Nothing is in flight: what an overlay knows goes to its file, waiting for it. */
 void axvirtio_blk_image_settle(struct blk_image *image);

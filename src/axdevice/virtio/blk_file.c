@@ -17,6 +17,22 @@
 #define LAYER  "virtio"
 #define SECTOR AXVIRTIO_BLK_SECTOR_BYTES
 
+static int refuse_kind(const struct blk_file *file, struct ax_error *err)
+{
+	ax_error_set(err, AX_ERROR_DISK, ENOTBLK,
+		     "disk image %s is neither a regular file nor a block device", file->label);
+	return ax_error_hint(err, "`truncate -s 1G NEW` makes an empty disk");
+}
+
+/* To open what is no disk may do something: start a watchdog, wake who waits on a pipe. */
+static bool is_other_kind(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) &&
+	       !S_ISDIR(st.st_mode);
+}
+
 static int open_fd(struct blk_file *file, const struct blk_file_config *config,
 		   struct ax_error *err)
 {
@@ -24,6 +40,8 @@ static int open_fd(struct blk_file *file, const struct blk_file_config *config,
 
 	if (config->fd >= 0) {
 		file->fd = fcntl(config->fd, F_DUPFD_CLOEXEC, 0);
+	} else if (config->path && file->lock == BLK_LOCK_TEST && is_other_kind(config->path)) {
+		return refuse_kind(file, err);
 	} else if (config->path) {
 		/* Non-blocking, so that a FIFO by mistake does not hang us; no effect on files. */
 		flags = (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -40,6 +58,13 @@ static int open_fd(struct blk_file *file, const struct blk_file_config *config,
 		if (code == EINVAL && config->direct)
 			return ax_error_hint(err, "its file system may not support direct I/O; "
 						  "leave that option out");
+		if (code == EISDIR)
+			return ax_error_hint(err, "give a file in it");
+		if (code == ENOENT && config->read_only)
+			return ax_error_hint(err, "check the path");
+		if (code == ENOENT)
+			return ax_error_hint(err, "check the path; `truncate -s 1G NEW` makes an "
+						  "empty disk");
 		if (code == EACCES || code == EROFS)
 			return ax_error_hint(err, "check its permissions, or open it read-only");
 		return -code;
@@ -66,12 +91,13 @@ static int open_fd(struct blk_file *file, const struct blk_file_config *config,
 static int lock_image(struct blk_file *file, struct ax_error *err)
 {
 	struct flock lock = {.l_type = file->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+	const bool test = file->lock == BLK_LOCK_TEST;
 
-	if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0) {
-		file->locked = true;
-		return 0;
-	}
-	if (errno != EAGAIN && errno != EACCES) {
+	if (fcntl(file->fd, test ? F_OFD_GETLK : F_OFD_SETLK, &lock) == 0) {
+		file->locked = !test;
+		if (!test || lock.l_type == F_UNLCK)
+			return 0;
+	} else if (errno != EAGAIN && errno != EACCES) {
 		ax_log(AX_LOG_WARN, LAYER, "%s: cannot be locked against other users: %s",
 		       file->label, strerror(errno));
 		return 0;
@@ -128,9 +154,7 @@ static int measure(struct blk_file *file, struct ax_error *err)
 
 	r = fstat(file->fd, &st) < 0 ? -errno : size_of_file(file, &st, &bytes);
 	if (r == -ENOTBLK)
-		return ax_error_set(err, AX_ERROR_DISK, ENOTBLK,
-				    "disk image %s is neither a regular file nor a block device",
-				    file->label);
+		return refuse_kind(file, err);
 	if (r < 0)
 		return ax_error_set(err, AX_ERROR_DISK, -r, "cannot tell the size of %s: %s",
 				    file->label, strerror(-r));
@@ -153,6 +177,7 @@ int axvirtio_blk_file_open(struct blk_file *file, const struct blk_file_config *
 		.fd = -1,
 		.label = strdup(config->label),
 		.read_only = config->read_only,
+		.lock = config->lock,
 		.block_bytes = SECTOR,
 		.memory_align = 1,
 	};
@@ -160,7 +185,7 @@ int axvirtio_blk_file_open(struct blk_file *file, const struct blk_file_config *
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for disk %s",
 				    config->label);
 	r = open_fd(file, config, err);
-	if (!r && !config->is_locked)
+	if (!r && config->lock != BLK_LOCK_HELD)
 		r = lock_image(file, err);
 	if (!r)
 		r = measure(file, err);

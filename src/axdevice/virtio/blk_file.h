@@ -6,6 +6,12 @@
 
 #include <axvm/base.h>
 
+enum blk_lock {
+	BLK_LOCK_TAKE,
+	BLK_LOCK_HELD, /* by the owner of the descriptor, who keeps it */
+	BLK_LOCK_TEST, /* it could be taken; for those who only look */
+};
+
 struct blk_file {
 	int fd;      /* -1: closed */
 	char *label; /* path or device name, for messages; owned */
@@ -13,6 +19,7 @@ struct blk_file {
 	bool direct;
 	bool regular; /* a file, which can shrink, as opposed to a block device */
 	bool locked;
+	enum blk_lock lock;      /* as it was opened */
 	uint64_t size_bytes;     /* as the host says */
 	uint32_t block_bytes;    /* smallest unit of a transfer; 512 unless direct I/O needs more */
 	uint32_t physical_bytes; /* what the host reads and writes without a detour; >= block */
@@ -24,8 +31,8 @@ struct blk_file_config {
 	const char *path; /* opened here when fd < 0 */
 	int fd;           /* >= 0: duplicated */
 	bool read_only;
-	bool direct;    /* for fd, set by its opener */
-	bool is_locked; /* by the owner of fd, who keeps the lock */
+	bool direct; /* for fd, set by its opener */
+	enum blk_lock lock;
 };
 
 /* On failure `file` is closed. */

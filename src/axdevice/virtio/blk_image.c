@@ -59,7 +59,7 @@ static int open_overlay(struct blk_image *image, const char *base, struct ax_err
 }
 
 int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *config,
-			    bool is_locked, struct blk_image **ret_image, struct ax_error *err)
+			    enum blk_lock lock, struct blk_image **ret_image, struct ax_error *err)
 {
 	const struct blk_file_config file = {
 		.label = config->path ? config->path : name,
@@ -67,7 +67,7 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 		.fd = config->fd,
 		.read_only = config->read_only,
 		.direct = config->direct,
-		.is_locked = is_locked,
+		.lock = lock,
 	};
 	struct blk_image *image = calloc(1, sizeof(*image));
 	int r;
@@ -93,6 +93,16 @@ int axvirtio_blk_image_open(const char *name, const struct axvirtio_blk_config *
 	image->discards = !image->read_only && !config->no_discard;
 	*ret_image = image;
 	return 0;
+}
+
+int axvirtio_blk_check(const struct axvirtio_blk_config *config, struct ax_error *err)
+{
+	struct blk_image *image = NULL;
+	int r = axvirtio_blk_image_open("disk", config, BLK_LOCK_TEST, &image, err);
+
+	if (!r)
+		axvirtio_blk_image_close(image);
+	return r;
 }
 
 void axvirtio_blk_image_settle(struct blk_image *image)

@@ -91,8 +91,17 @@ static int describe(const struct blk_file *base, uint32_t shift, struct header *
 
 static int refuse(const struct blk_file *file, struct ax_error *err, const char *why)
 {
-	return ax_error_set(err, AX_ERROR_DISK, EINVAL, "%s is no overlay that can be used: %s",
-			    file->label, why);
+	ax_error_set(err, AX_ERROR_DISK, EINVAL, "%s is no overlay that can be used: %s",
+		     file->label, why);
+	return ax_error_hint(err, "use a copy of it that is whole; `axvm disk overlay NEW BASE` "
+				  "makes an empty one");
+}
+
+static int refuse_stranger(const struct blk_file *file, struct ax_error *err, const char *why)
+{
+	refuse(file, err, why);
+	return ax_error_hint(err, "`axvm disk overlay NEW BASE` makes one; leave the base out for "
+				  "a plain image");
 }
 
 /* Everything but what belongs to the base follows from two numbers and must be what follows. */
@@ -103,11 +112,8 @@ static int check_header(const struct blk_file *file, const struct blk_file *base
 	struct header want;
 	int r;
 
-	if (memcmp(header->magic, MAGIC, sizeof(header->magic)) != 0) {
-		refuse(file, err, "it does not begin as one");
-		return ax_error_hint(err, "`axvm disk overlay NEW BASE` makes one; leave the base "
-					  "out for a plain image");
-	}
+	if (memcmp(header->magic, MAGIC, sizeof(header->magic)) != 0)
+		return refuse_stranger(file, err, "it does not begin as one");
 	if (le32toh(header->version) != VERSION)
 		return refuse(file, err, "it is of a version that this program does not know");
 	if (le32toh(header->crc32) != crc32(header, offsetof(struct header, crc32)))
@@ -188,7 +194,7 @@ static int load(struct blk_overlay *overlay, const struct blk_file *file, struct
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an overlay");
 	r = ax_pread_full(file->fd, header, sizeof(*header), 0);
 	if (r < 0)
-		r = r == -ENODATA ? refuse(file, err, "it is too short for a header")
+		r = r == -ENODATA ? refuse_stranger(file, err, "it is too short for a header")
 				  : ax_error_set(err, AX_ERROR_DISK, -r, "cannot read %s: %s",
 						 file->label, strerror(-r));
 	if (!r)
@@ -206,6 +212,18 @@ static int load(struct blk_overlay *overlay, const struct blk_file *file, struct
 	return r < 0 ? r : read_bitmap(overlay, file, err);
 }
 
+/* By whatever name: it would meet its own lock, and be told that somebody else has it. */
+static int refuse_itself(const struct blk_file *file, const char *base, struct ax_error *err)
+{
+	struct stat a, b;
+
+	if (fstat(file->fd, &a) < 0 || stat(base, &b) < 0 || a.st_dev != b.st_dev ||
+	    a.st_ino != b.st_ino)
+		return 0;
+	ax_error_set(err, AX_ERROR_DISK, EBUSY, "overlay %s is its own base", file->label);
+	return ax_error_hint(err, "`axvm disk overlay NEW BASE` makes one");
+}
+
 int axvirtio_blk_overlay_open(const struct blk_file *file, const char *base,
 			      struct blk_overlay **ret_overlay, struct ax_error *err)
 {
@@ -215,6 +233,7 @@ int axvirtio_blk_overlay_open(const struct blk_file *file, const char *base,
 		.fd = -1,
 		.read_only = true,
 		.direct = file->direct,
+		.lock = file->lock == BLK_LOCK_TEST ? BLK_LOCK_TEST : BLK_LOCK_TAKE,
 	};
 	struct blk_overlay *overlay = calloc(1, sizeof(*overlay));
 	int r;
@@ -223,9 +242,11 @@ int axvirtio_blk_overlay_open(const struct blk_file *file, const char *base,
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for an overlay");
 	pthread_mutex_init(&overlay->lock, NULL);
 	overlay->base.fd = -1;
-	r = axvirtio_blk_file_open(&overlay->base, &config, err);
+	r = refuse_itself(file, base, err);
+	if (!r)
+		r = axvirtio_blk_file_open(&overlay->base, &config, err);
 	if (!r && !file->regular)
-		r = refuse(file, err, "it is no regular file");
+		r = refuse_stranger(file, err, "it is no regular file");
 	if (!r)
 		r = load(overlay, file, err);
 	if (r < 0)

@@ -43,7 +43,8 @@ static int open_next(struct blk *blk, struct blk_image *old, const char *path, b
 	config.path = path;
 	/* Through its own descriptor: a second one would meet the lock of the first. */
 	config.fd = same ? old->file.fd : -1;
-	r = axvirtio_blk_image_open(blk->name, &config, same, &image, err);
+	r = axvirtio_blk_image_open(blk->name, &config, same ? BLK_LOCK_HELD : BLK_LOCK_TAKE,
+				    &image, err);
 	if (r < 0)
 		return r;
 	r = fit_blocks(image, old, err);

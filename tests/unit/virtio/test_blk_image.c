@@ -30,6 +30,18 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Who only looks is told the same, and finds what create finds. */
+static void expect_same_check(const struct axvirtio_blk_config *config, int code)
+{
+	struct ax_error checked = {0};
+
+	assert_int_equal(axvirtio_blk_check(config, &checked), -code);
+	if (!config->path)
+		return; /* that one is named after its device */
+	assert_string_equal(checked.message, err.message);
+	assert_string_equal(checked.hint, err.hint);
+}
+
 static void expect_refused(const struct axvirtio_blk_config *config, int code, const char *part)
 {
 	struct axvirtio *none = NULL;
@@ -39,6 +51,7 @@ static void expect_refused(const struct axvirtio_blk_config *config, int code, c
 	assert_null(none);
 	if (!strstr(err.message, part))
 		fail_msg("message: %s", err.message);
+	expect_same_check(config, code);
 }
 
 static void test_read_only(void **state)
@@ -71,6 +84,7 @@ static void test_sizes(void **state)
 	assert_int_equal(ftruncate(image_fd, 511), 0);
 	expect_refused(&config, EINVAL, "511 bytes");
 	assert_int_equal(ftruncate(image_fd, 1023), 0);
+	assert_int_equal(axvirtio_blk_check(&config, &err), 0);
 	blk_up(&config, 0);
 	reg_access(dev, 0x100, 8, false, &capacity);
 	assert_int_equal(capacity, 1);

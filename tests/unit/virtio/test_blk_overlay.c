@@ -488,6 +488,18 @@ static void test_direct(void **state)
 
 /* ---- a file is what somebody made of it ------------------------------------------------------ */
 
+/* Who only looks is told the same, and finds what create finds. */
+static void expect_same_check(const struct axvirtio_blk_config *config, int code)
+{
+	struct ax_error checked = {0};
+
+	assert_int_equal(axvirtio_blk_check(config, &checked), -code);
+	if (!config->path)
+		return; /* that one is named after its device */
+	assert_string_equal(checked.message, err.message);
+	assert_string_equal(checked.hint, err.hint);
+}
+
 static void expect_refused(const char *path, int code, const char *part)
 {
 	const struct axvirtio_blk_config config = overlay_config(path);
@@ -498,6 +510,7 @@ static void expect_refused(const char *path, int code, const char *part)
 	assert_null(none);
 	if (!strstr(err.message, part))
 		fail_msg("message: %s", err.message);
+	expect_same_check(&config, code);
 }
 
 static void expect_fine(void)
@@ -508,6 +521,7 @@ static void expect_fine(void)
 	if (axvirtio_blk_create("disk0", &config, &fine, &err) < 0)
 		fail_msg("%s", err.message);
 	axvirtio_destroy(fine);
+	assert_int_equal(axvirtio_blk_check(&config, &err), 0);
 }
 
 static void put_bytes(off_t at, const void *bytes, size_t count)
@@ -610,7 +624,7 @@ static void test_files(void **state)
 	reg_access(dev, 0x100, 8, false, &capacity);
 	assert_int_equal(capacity, FILE_SIZE / 512);
 	blk_down();
-	expect_refused(image, EBUSY, "in use");
+	expect_refused(image, EBUSY, "is its own base");
 	config = overlay_config(overlay);
 	config.base = overlay;
 	struct axvirtio *none = NULL;
@@ -646,9 +660,12 @@ static void test_locks(void **state)
 	assert_int_equal(axvirtio_blk_create("a", &a, &first, &err), 0);
 	assert_int_equal(axvirtio_blk_create("b", &b, &second, &err), 0);
 	assert_int_equal(axvirtio_blk_create("c", &a, &none, &err), -EBUSY);
+	expect_same_check(&a, EBUSY);
 	assert_int_equal(axvirtio_blk_create("d", &rw, &none, &err), -EBUSY);
+	expect_same_check(&rw, EBUSY);
 	axvirtio_destroy(first);
 	axvirtio_destroy(second);
+	assert_int_equal(axvirtio_blk_check(&a, &err), 0);
 }
 
 /* Trouble with either file: IOERR, and nothing of the cluster is shown. */
