@@ -109,6 +109,11 @@ extern const struct axdev_class axvirtio_net_class;
 int axvirtio_net_create(const char *name, const struct axvirtio_net_config *config,
 			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
 
+/* Would create find this in order, and its tap to be had? Looks at the interface without attaching
+ * to it, so whoever takes it in the meantime, or takes its last queues, is found by create only. */
+int axvirtio_net_check(const char *name, const struct axvirtio_net_config *config,
+		       struct ax_error *err);
+
 struct axvirtio_net_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t rx_dropped; /* no room in the driver's buffers, or not what it negotiated */

@@ -59,6 +59,15 @@ extern const struct net_backend axvirtio_net_tap, axvirtio_net_packet, axvirtio_
 
 int axvirtio_net_tap_open(struct net *net, const struct axvirtio_net_config *config,
 			  struct ax_error *err);
+/* Why it does not open, or would not: net_tap_check.c. `name` is the device's, in messages. */
+int axvirtio_net_tap_check(const char *name, const struct axvirtio_net_config *config,
+			   struct ax_error *err);
+int axvirtio_net_tap_check_name(const char *name, const char *tap, struct ax_error *err);
+int axvirtio_net_tap_explain(const char *name, const char *tap, uint32_t pairs, int code,
+			     struct ax_error *err);
+int axvirtio_net_tap_low_mtu(const char *name, const char *tap, int has, uint16_t mtu,
+			     struct ax_error *err);
+int axvirtio_net_tun_explain(const char *name, int code, struct ax_error *err);
 int axvirtio_net_socket_open(struct net *net, const struct axvirtio_net_config *config,
 			     struct ax_error *err);
 int axvirtio_net_stream_open(struct net *net, struct ax_error *err); /* pair 0 has its socket */

@@ -61,6 +61,16 @@ static int check(const char *name, const struct axvirtio_net_config *config, str
 	return 0;
 }
 
+int axvirtio_net_check(const char *name, const struct axvirtio_net_config *config,
+		       struct ax_error *err)
+{
+	int r = check(name, config, err);
+
+	return r < 0 || config->backend != AXVIRTIO_NET_TAP || config->fd >= 0
+		       ? r
+		       : axvirtio_net_tap_check(name, config, err);
+}
+
 static void fill_device(struct net *net, const struct axvirtio_net_config *config)
 {
 	struct axvirtio *device = &net->device;

@@ -1,6 +1,7 @@
 /*
  * virtio-net on a tap interface: opening its queues, telling the host what the driver can take
- * (TUNSETOFFLOAD) and which queues it uses. Addresses, bridges and routes are the user's.
+ * (TUNSETOFFLOAD) and which queues it uses. Addresses, bridges and routes are the user's. What is
+ * wrong with an interface is said by net_tap_check.c.
  */
 #include "net.h"
 #include <errno.h>
@@ -72,50 +73,12 @@ static int open_tun(const struct net *net, int *ret_fd, struct ax_error *err)
 		*ret_fd = fd;
 		return 0;
 	}
-	ax_error_set(err, AX_ERROR_DEVICE, code, "%s: cannot open /dev/net/tun: %s", net->name,
-		     strerror(code));
-	if (code == EACCES || code == EPERM)
-		return ax_error_hint(err, "/dev/net/tun must be readable and writable for you");
-	return ax_error_hint(err, "load the kernel's tun module: modprobe tun");
+	return axvirtio_net_tun_explain(net->name, code, err);
 }
 
 static int explain(const struct net *net, int code, struct ax_error *err)
 {
-	const char *queues = net->pair_count > 1 ? " multi_queue" : "";
-
-	switch (code) {
-	case EPERM:
-	case EACCES:
-		ax_error_set(err, AX_ERROR_DEVICE, code, "%s: you may not use tap interface %s",
-			     net->name, net->tap);
-		return ax_error_hint(err,
-				     "as root: ip tuntap add dev %s mode tap%s user NAME; ip link "
-				     "set dev %s up; then give it an address or a bridge",
-				     net->tap, queues, net->tap);
-	case EBUSY:
-		ax_error_set(err, AX_ERROR_DEVICE, code,
-			     "%s: tap interface %s is in use by another process", net->name,
-			     net->tap);
-		return ax_error_hint(err, "stop its user, or take another name");
-	case E2BIG:
-		ax_error_set(err, AX_ERROR_DEVICE, code,
-			     "%s: tap interface %s has no %u queues to spare", net->name, net->tap,
-			     net->pair_count);
-		return ax_error_hint(err, "stop its other user, or ask for fewer queue pairs");
-	case EINVAL:
-		ax_error_set(err, AX_ERROR_DEVICE, code,
-			     "%s: interface %s is no tap, or not one with%s several queues",
-			     net->name, net->tap, net->pair_count > 1 ? "" : "out");
-		return ax_error_hint(err,
-				     "ip -d link show %s tells; a tap for %u queue pair%s is made "
-				     "by: ip tuntap add dev NAME mode tap%s",
-				     net->tap, net->pair_count, net->pair_count > 1 ? "s" : "",
-				     queues);
-	default:
-		return ax_error_set(err, AX_ERROR_DEVICE, code,
-				    "%s: cannot use tap interface %s: %s", net->name, net->tap,
-				    strerror(code));
-	}
+	return axvirtio_net_tap_explain(net->name, net->tap, net->pair_count, code, err);
 }
 
 /* Frames behind headers of 12 bytes, little-endian as the driver writes them. */
@@ -186,10 +149,7 @@ static int check_mtu(const struct net *net, int sock, uint16_t mtu, struct ax_er
 	ifr.ifr_mtu = mtu;
 	if (ioctl(sock, SIOCSIFMTU, &ifr) == 0 || has > mtu)
 		return 0;
-	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-		     "%s: tap interface %s has an MTU of %d, less than the %u the guest is told",
-		     net->name, net->tap, has, mtu);
-	return ax_error_hint(err, "as root: ip link set dev %s mtu %u", net->tap, mtu);
+	return axvirtio_net_tap_low_mtu(net->name, net->tap, has, mtu, err);
 }
 
 /* Up if we may; a user who may not has been given one that is up. */
@@ -215,16 +175,10 @@ int axvirtio_net_tap_open(struct net *net, const struct axvirtio_net_config *con
 	if (config->fd >= 0) {
 		r = take_fd(net, config->fd, err);
 	} else {
-		const char *tap = config->tap ? config->tap : "";
-
-		/* The kernel would cut it, and make a name of a pattern. */
-		if (!*tap || strlen(tap) >= sizeof(net->tap) || strchr(tap, '%') ||
-		    strchr(tap, '/'))
-			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-					    "%s: \"%s\" is no interface name: it has 1 to %zu "
-					    "characters and neither %% nor /",
-					    net->name, tap, sizeof(net->tap) - 1);
-		memcpy(net->tap, tap, strlen(tap));
+		r = axvirtio_net_tap_check_name(net->name, config->tap, err);
+		if (r < 0)
+			return r;
+		memcpy(net->tap, config->tap, strlen(config->tap));
 		r = open_named(net, err);
 	}
 	if (!r)

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #define TAP   "axtest0"
@@ -22,6 +23,7 @@
 #define MERGE (BASE | NET_F(MRG_RXBUF))
 
 static const char *why_not; /* NULL: tests can run */
+static bool sysfs_is_ours;  /* it shows this namespace's interfaces */
 static int control;         /* a socket for ioctls */
 static uint8_t message[80000];
 
@@ -39,6 +41,9 @@ static void find_out(void)
 	if (fd >= 0)
 		close(fd);
 	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	sysfs_is_ours = !why_not && unshare(CLONE_NEWNS) == 0 &&
+			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+			mount("sysfs", "/sys", "sysfs", 0, NULL) == 0;
 }
 
 #define NEED_TAP()                                      \
@@ -373,6 +378,18 @@ static void test_interface_goes(void **state)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* Who only looks is told the same as who opened it; a descriptor is not looked at. */
+static void expect_same_check(const struct axvirtio_net_config *config)
+{
+	struct ax_error checked = {0};
+
+	if (!sysfs_is_ours || config->fd >= 0)
+		return;
+	assert_int_equal(axvirtio_net_check("net0", config, &checked), -err.sys_errno);
+	assert_string_equal(checked.message, err.message);
+	assert_string_equal(checked.hint, err.hint);
+}
+
 static void refused(const struct axvirtio_net_config *config, const char *in_hint)
 {
 	struct axvirtio *none = NULL;
@@ -382,6 +399,7 @@ static void refused(const struct axvirtio_net_config *config, const char *in_hin
 	assert_null(none);
 	if (!strstr(err.hint, in_hint) && !strstr(err.message, in_hint))
 		fail_msg("\"%s\" \"%s\": no \"%s\"", err.message, err.hint, in_hint);
+	expect_same_check(config);
 }
 
 static void test_names(void **state)
@@ -402,12 +420,52 @@ static void test_names(void **state)
 	config.pairs = 2;
 	refused(&config, "multi_queue");
 	net_down();
+	/* One that is not there would be made. */
+	assert_int_equal(axvirtio_net_check("net0", &config, &err), 0);
+	assert_int_equal(if_nametoindex(TAP), 0);
+}
+
+/* Interfaces that stay when nobody has them. */
+static void test_persistent(void **state)
+{
+	struct axvirtio_net_config one = {.tap = TAP, .fd = -1}, two = {.tap = TAP, .fd = -1};
+	struct ifreq ifr = request();
+	int fd;
+
+	two.pairs = 2;
+	NEED_TAP();
+	if (!sysfs_is_ours)
+		skip();
+	for (unsigned several = 0; several < 2; several++) {
+		fd = open("/dev/net/tun", O_RDWR);
+		ifr = request();
+		ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (several ? IFF_MULTI_QUEUE : 0));
+		assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+		assert_int_equal(ioctl(fd, TUNSETPERSIST, 1), 0);
+		close(fd);
+		set_up(true);
+		assert_int_equal(axvirtio_net_check("net0", several ? &two : &one, &err), 0);
+		refused(several ? &one : &two, "ip tuntap add dev NAME mode tap");
+		/* Looking has left it as it was: nobody is attached, and it may be had. */
+		net_make(several ? &two : &one);
+		if (!several)
+			refused(&one, "in use");
+		net_down();
+		delete_interface();
+	}
+	fd = open("/dev/net/tun", O_RDWR);
+	ifr = request();
+	ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	refused(&one, "is no tap");
+	close(fd);
 }
 
 /* In another process: who may not is told how to get a tap. */
 static void test_no_permission(void **state)
 {
 	const struct axvirtio_net_config config = {.tap = TAP, .fd = -1};
+	struct ax_error checked = {0};
 	struct axvirtio *none = NULL;
 	pid_t pid;
 	int status;
@@ -419,6 +477,9 @@ static void test_no_permission(void **state)
 	if (pid == 0) {
 		if (setuid(65534) < 0 || axvirtio_net_create("net0", &config, &none, &err) >= 0)
 			_exit(1);
+		if (axvirtio_net_check("net0", &config, &checked) != -err.sys_errno ||
+		    strcmp(checked.message, err.message) != 0)
+			_exit(3);
 		_exit(err.kind == AX_ERROR_DEVICE && err.hint[0] ? 0 : 2);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -663,7 +724,7 @@ int main(void)
 		cmocka_unit_test(test_interface_goes), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_permission),  cmocka_unit_test(test_mtu),
 		cmocka_unit_test(test_descriptor),     cmocka_unit_test(test_pairs_command),
-		cmocka_unit_test(test_pairs_threads),
+		cmocka_unit_test(test_pairs_threads),  cmocka_unit_test(test_persistent),
 	};
 
 	far_fd = -1;
