@@ -133,10 +133,12 @@ static int connect_to(const char *path, int type, const char *what, int *ret_fd,
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, code;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ENAMETOOLONG,
-				    "socket path %s has %zu bytes, at most %zu are possible", path,
-				    strlen(path), sizeof(address.sun_path) - 1);
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ENAMETOOLONG,
+			     "socket path %s has %zu bytes, at most %zu are possible", path,
+			     strlen(path), sizeof(address.sun_path) - 1);
+		return ax_error_hint(err, "choose a shorter one");
+	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
@@ -148,7 +150,10 @@ static int connect_to(const char *path, int type, const char *what, int *ret_fd,
 		close(fd);
 	ax_error_set(err, AX_ERROR_DEVICE, code, "cannot connect to the %s at %s: %s", what, path,
 		     strerror(code));
-	return ax_error_hint(err, "is the %s running, and may this user use its socket?", what);
+	if (code == EACCES)
+		return ax_error_hint(err, "may this user use its socket?");
+	return ax_error_hint(err, "is the %s running? Start one: %s %s", what,
+			     type == SOCK_STREAM ? "passt --socket" : "axvm switch", path);
 }
 
 /* A descriptor for the card's backend, or -1 where the device opens it itself. */
