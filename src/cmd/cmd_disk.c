@@ -16,9 +16,12 @@ static int run(int argc, char **argv)
 		fprintf(stderr, "axvm disk: expected 'overlay' NEW BASE\n");
 		return 2;
 	}
-	if (axvirtio_blk_make_overlay(argv[2], argv[3], &err) < 0)
-		return report_error(&err);
-	return 0;
+	if (axvirtio_blk_make_overlay(argv[2], argv[3], &err) == 0)
+		return 0;
+	if (err.kind == AX_ERROR_ALREADY_EXISTS)
+		ax_error_hint(&err, "choose another name, or remove it first: it may hold what a "
+				    "guest has written");
+	return report_error(&err);
 }
 
 static void help(void)
