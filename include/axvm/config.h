@@ -212,7 +212,10 @@ void axcfg_destroy(const struct axcfg *config); /* NULL is fine */
 int axcfg_dump(const struct axcfg *config, char **ret_text, struct ax_error *err);
 /* "52:54:00:12:34:56". -EINVAL: no such form; -EADDRNOTAVAIL: zero or a group address. */
 int axcfg_parse_mac(const char *text, uint8_t ret_mac[6]);
-/* Do the files it names exist, open and make sense? For `config check`; `run` finds out by itself.
+/*
+ * Would a run find what it names usable on this host, now: images, disks and their locks, taps,
+ * sockets, CPUs? For `config check`; `run` finds out by itself. Nothing is made, changed, locked or
+ * connected to. Errors name the option ("disks[0]") and are all of the configuration.
  */
 int axcfg_check_files(const struct axcfg *config, struct ax_error *err);
 

@@ -122,9 +122,10 @@ static int run(int argc, char **argv)
 static void help(void)
 {
 	printf("\n  axvm config dump [FILE | OPTIONS]   print the whole configuration as JSON\n"
-	       "  axvm config check [FILE | OPTIONS]  check it, the files it names and the machine "
-	       "it asks "
-	       "for\n"
+	       "  axvm config check [FILE | OPTIONS]  check it, what it names on this host "
+	       "(files,\n"
+	       "                                      disks, taps, sockets, CPUs) and the machine\n"
+	       "                                      it asks for\n"
 	       "\nOptions are those of `axvm run`; the order is defaults, --config FILE, other "
 	       "options.\n");
 }

@@ -1,14 +1,10 @@
 /*
- * What no single value can tell: the checks between options before the configuration is frozen,
- * and the look at the files it names for `axvm config check`.
+ * What no single value can tell: the checks between options before the configuration is frozen.
+ * check_devices.c has those of devices, check_files.c the look at what the configuration names.
  */
 #include "config_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int check_lists(const struct axcfg *config, struct ax_error *err)
 {
@@ -101,46 +97,4 @@ int axcfg_cross_check(const struct axcfg *config, struct ax_error *err)
 		return ax_error_hint(err, "use it with --protocol flat");
 	}
 	return axcfg_check_devices(config, err);
-}
-
-static int check_file(const char *key, const char *path, int flags, struct ax_error *err)
-{
-	AX_AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		int rc = errno;
-
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, rc, "%s: cannot open %s: %s", key,
-				    path, strerror(rc));
-	}
-	if (S_ISDIR(st.st_mode))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EISDIR, "%s: %s is a directory",
-				    key, path);
-	if (S_ISREG(st.st_mode) && !st.st_size)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: %s is empty", key,
-				    path);
-	return 0;
-}
-
-int axcfg_check_files(const struct axcfg *config, struct ax_error *err)
-{
-	int rc;
-
-	if (!config->kernel.path) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "no kernel is configured");
-		return ax_error_hint(err, "set kernel.path, or give --kernel PATH");
-	}
-	rc = check_file("kernel.path", config->kernel.path, O_RDONLY, err);
-	if (!rc && config->kernel.initrd)
-		rc = check_file("kernel.initrd", config->kernel.initrd, O_RDONLY, err);
-	for (size_t i = 0; !rc && i < config->disk_count; i++)
-		rc = check_file("disks", config->disks[i].path,
-				config->disks[i].read_only ? O_RDONLY : O_RDWR, err);
-	for (size_t i = 0; !rc && i < config->memory.region_count; i++)
-		if (config->memory.regions[i].path)
-			rc = check_file("memory.regions", config->memory.regions[i].path,
-					config->memory.regions[i].read_only ? O_RDONLY : O_RDWR,
-					err);
-	return rc;
 }

@@ -54,4 +54,8 @@ void axcfg_settle(struct axcfg *config);
 int axcfg_cross_check(const struct axcfg *config, struct ax_error *err);
 int axcfg_check_devices(const struct axcfg *config, struct ax_error *err);
 
+/* Parts of axcfg_check_files: check_io.c. */
+int axcfg_check_disk_files(const struct axcfg *config, struct ax_error *err);
+int axcfg_check_backends(const struct axcfg *config, struct ax_error *err);
+
 #endif

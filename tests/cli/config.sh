@@ -78,13 +78,103 @@ json good.json '{"kernel": {"path": "off"}, "name": "mine"}'
 check config/check 0 "mine: fine" -- config check good.json
 check config/check-options 0 "fine" -- config check --config good.json --memory 32M
 check config/check-no-kernel 2 "no kernel is configured" "--kernel" -- config check
-check config/check-missing-kernel 2 "kernel.path: cannot open gone" -- config check -k gone
-check config/check-missing-disk 2 "disks: cannot open gone" -- config check -k off -d gone
+check config/check-missing-kernel 2 "kernel.path: cannot open gone" "check the path" -- \
+	config check -k gone
+check config/check-missing-disk 2 "disks[0]: cannot open disk image gone" "check the path" -- \
+	config check -k off -d gone
 check config/check-unknown-profile 2 "profile: 'xv9' is not known" -- \
 	config check -k off --profile xv9
 check config/check-unknown-arch 2 "arch: 'vax' is not known" -- config check -k off --arch vax
 check config/check-region-on-ram 1 "memory.regions" -- \
 	config check -k off --region gpa=0x1000,size=4K
 check config/check-too-many-cpus 2 "vCPUs" -- config check -k off --arch generic -c 1000
+
+# What it names: nothing of it is made, changed or noticed by its users (run_it looks for files).
+json devices.json '{"kernel": {"path": "off"}, "name": "mine", "disks": [{"path": "mine.raw"},
+	{"path": "gone.raw"}]}'
+truncate -s 64K mine.raw
+check config/check-file-disk 2 "disks[1]: cannot open disk image gone.raw" -- \
+	config check devices.json
+check config/check-disk-fine 0 "fine" -- config check -k off -d mine.raw
+check config/check-disk-empty 2 "disks[0]: disk image empty.raw has 0 bytes" "truncate" -- \
+	config check -k off -d "$(: >empty.raw && echo empty.raw)"
+check config/check-disk-directory 2 "disks[0]: cannot open disk image adir: Is a directory" \
+	"hint:" -- config check -k off -d adir
+"$AXVM" "${fake[@]}" -k spin -d mine.raw --serial none </dev/null >/dev/null 2>&1 &
+user=$!
+wait_for_guest "$user" 0
+check config/check-disk-busy 2 "disks[0]: disk image mine.raw is in use by another process" \
+	"lslocks" -- config check -k off -d mine.raw
+terminate "$user" TERM
+check config/check-disk-free-again 0 "fine" -- config check -k off -d mine.raw
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 444 mine.raw
+	run_it setpriv --reuid=65534 --regid=65534 --clear-groups "$AXVM" config check -k off -d mine.raw
+	judge config/check-disk-read-only 2 "disks[0]: " "Permission denied" "--disk mine.raw,ro"
+	run_it setpriv --reuid=65534 --regid=65534 --clear-groups "$AXVM" config check -k off \
+		-d mine.raw,ro
+	judge config/check-disk-ro 0 "fine"
+	run_it setpriv --reuid=65534 --regid=65534 --clear-groups "$AXVM" config check -k off \
+		--net tap=axnone0
+	if [ -e /dev/net/tun ]; then
+		judge config/check-no-tap 2 "nets[0]: " "hint:" "tun"
+	else
+		judge config/check-no-tun 2 "nets[0]: cannot open /dev/net/tun" "modprobe tun"
+	fi
+	chmod 644 mine.raw
+else
+	skip config/check-no-permission "needs root and setpriv"
+fi
+if [ -r /dev/net/tun ] && [ -w /dev/net/tun ]; then
+	check config/check-no-tap-interface 2 "nets[0]: interface lo is no tap" \
+		"ip tuntap add dev NAME mode tap" -- config check -k off --net tap=lo
+else
+	skip config/check-no-tap-interface "/dev/net/tun cannot be opened"
+fi
+check config/check-tap-name 2 "nets[0]: \"a/b\" is no interface name" "tap=NAME" -- \
+	config check -k off --net tap=a/b
+check config/check-mac 2 "nets[0]: '52:54' is not a MAC address" "six bytes" -- \
+	config check -k off --net tap=t,mac=52:54
+check config/check-no-switch 2 "nets[0]: cannot connect to the switch at gone.sock" \
+	"axvm switch gone.sock" -- config check -k off --net switch,socket=gone.sock
+check config/run-no-switch 4 "cannot connect to the switch at gone.sock" "axvm switch gone.sock" \
+	-- "${fake[@]}" -k off --net switch,socket=gone.sock
+"$AXVM" switch -q here.sock </dev/null >/dev/null 2>&1 &
+user=$!
+for ((tries = 0; tries < 200; tries++)); do
+	[ ! -S here.sock ] || break
+	sleep 0.05
+done
+check config/check-switch 0 "fine" -- config check -k off --net switch,socket=here.sock
+check config/check-socket-taken 2 "vsock.path: socket here.sock: somebody listens there" \
+	"choose another" -- config check -k off --vsock here.sock
+terminate "$user" TERM
+check config/check-no-passt-socket 2 "nets[0]: cannot connect to the passt at off: it is no socket" \
+	"passt --socket" -- config check -k off --net passt,socket=off
+run_it env PATH=/nonexistent "$AXVM" config check -k off --net passt
+judge config/check-no-passt 2 "nets[0]: cannot start passt" "install the package passt"
+check config/check-vsock-nowhere 2 "vsock.path: socket no/such: its directory does not exist" \
+	"make the directory" -- config check -k off --vsock no/such
+check config/check-console-file 2 "consoles[0]: cannot write no/such: No such file" \
+	"directory exists" -- config check -k off --console file,path=no/such
+check config/check-cpu-affinity 2 'cpus.affinity[0]: cannot pin thread "vcpu 0" to host CPU 8191' \
+	"choose host CPUs" -- config check -k off --cpu-affinity 8191
+check config/check-io-affinity 2 'io.affinity[0]: cannot pin thread "io 0" to host CPU 8191' \
+	"choose host CPUs" -- config check -k off --io-affinity 8191
+
+# Overlays: the pair must fit, and none is made over what is there.
+check config/check-overlay-missing 2 "disks[0]: cannot open disk image over.raw" \
+	"axvm disk overlay over.raw mine.raw" -- config check -k off -d over.raw,base=mine.raw
+"$AXVM" disk overlay over.raw mine.raw 2>"$err"
+check config/check-overlay 0 "fine" -- config check -k off -d over.raw,base=mine.raw
+check config/check-overlay-base 2 "disks[0]: " "empty.raw" "hint:" -- \
+	config check -k off -d over.raw,base=empty.raw
+check config/check-no-overlay 2 "disks[0]: mine.raw is no overlay" "axvm disk overlay" -- \
+	config check -k off -d mine.raw,base=over.raw
+check config/overlay-exists 1 "cannot make overlay over.raw: File exists" "hint:" \
+	"choose another name" -- disk overlay over.raw mine.raw
+check config/overlay-stays 0 "fine" -- config check -k off -d over.raw,base=mine.raw
+rm -f mine.raw empty.raw over.raw
+
 check config/neither 2 "neither dump nor check" -- config
 check config/neither-show 2 "'show' is neither" -- config show

@@ -1,13 +1,7 @@
 /*
- * What no single value can tell: the checks between options, one test each (G2), and the look at
- * the files a configuration names.
+ * What no single value can tell: the checks between options, one test each (G2).
  */
 #include "helpers.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 static void test_lists_match_the_cpus(void **state)
 {
@@ -60,42 +54,6 @@ static void test_no_interrupts(void **state)
 	axcfg_destroy(config_of_words(WORDS("--irq-mode=none", "--protocol=flat")));
 }
 
-static void refuse_check(const char *const *words, const char *message)
-{
-	const struct axcfg *config = config_of_words(words);
-	struct ax_error err = {0};
-
-	assert_true(axcfg_check_files(config, &err) < 0);
-	assert_int_equal(err.kind, AX_ERROR_CONFIGURATION);
-	if (!strstr(err.message, message))
-		fail_msg("'%s' is not '%s'", err.message, message);
-	axcfg_destroy(config);
-}
-
-static void test_files(void **state)
-{
-	char file[256], empty[256];
-	const struct axcfg *config;
-	struct ax_error err = {0};
-
-	(void)state;
-	snprintf(file, sizeof(file), "%s", scratch_file("file", "x", 1));
-	snprintf(empty, sizeof(empty), "%s", scratch_file("empty", "", 0));
-	refuse_check(WORDS("-c", "1"), "no kernel is configured");
-	refuse_check(WORDS("-k", "/nonexistent"), "kernel.path: cannot open /nonexistent");
-	refuse_check(WORDS("-k", "/"), "kernel.path: / is a directory");
-	refuse_check(WORDS("-k", empty), "is empty");
-	refuse_check(WORDS("-k", file, "-i", "/nonexistent"), "kernel.initrd: cannot open");
-	refuse_check(WORDS("-k", file, "-d", "/nonexistent"), "disks: cannot open");
-	refuse_check(WORDS("-k", file, "-d", empty), "disks: ");
-	refuse_check(WORDS("-k", file, "--region=gpa=0,size=4K,type=reserved,path=/nonexistent"),
-		     "memory.regions: cannot open");
-	config = config_of_words(WORDS("-k", file, "-i", file, "-d", file));
-	assert_int_equal(axcfg_check_files(config, &err), 0);
-	axcfg_destroy(config);
-	assert_int_equal(access(file, F_OK), 0); /* looked at, not touched */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,8 +61,7 @@ int main(void)
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_no_interrupts),
-		cmocka_unit_test(test_files),
 	};
 
-	return cmocka_run_group_tests(tests, scratch_start, scratch_finish);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
