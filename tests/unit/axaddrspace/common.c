@@ -302,3 +302,40 @@ void in_child(int (*fn)(const void *arg), const void *arg)
 	}
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
+
+void skip_without_numa(void)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long mask = 1;
+	int status = 0;
+	bool has;
+
+	assert_true(page != MAP_FAILED);
+	has = syscall(SYS_mbind, page, PAGE, MPOL_BIND, &mask, 65UL, 0) == 0 &&
+	      syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0) == 0;
+	munmap(page, PAGE);
+	if (!has) {
+		print_message("skipped: no mbind or move_pages here\n");
+		skip();
+	}
+}
+
+struct axas_region_config on_node(uint32_t node, uint64_t gpa, uint64_t size_bytes)
+{
+	struct axas_region_config config = region(gpa, size_bytes);
+
+	config.bind = true;
+	config.node = node;
+	return config;
+}
+
+struct axas_placement placement(const struct axas *as, uint64_t gpa, uint64_t size_bytes,
+				size_t max_pages)
+{
+	struct axas_placement result = {0};
+	struct ax_error err = {0};
+
+	if (axas_placement(as, gpa, size_bytes, max_pages, &result, &err) < 0)
+		fail_msg("placement: %s", err.message);
+	return result;
+}

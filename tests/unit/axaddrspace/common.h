@@ -49,6 +49,11 @@ long long smaps_bytes(const void *hva, const char *field);
 bool smaps_flag(const void *hva, const char *flag);
 size_t count_mappings(void);               /* of this process */
 long long status_bytes(const char *field); /* of /proc/self/status */
+struct axas_region_config on_node(uint32_t node, uint64_t gpa, uint64_t size_bytes);
+/* Containers forbid mbind and move_pages, and some kernels have neither. */
+void skip_without_numa(void);
+struct axas_placement placement(const struct axas *as, uint64_t gpa, uint64_t size_bytes,
+				size_t max_pages); /* axas_placement, which succeeds */
 /* The policy of the memory at hva (get_mempolicy): mode and flags, and the one node of its mask, -1
  * when there is not one. -1: this kernel has none. */
 int policy_at(const void *hva, int *ret_node);

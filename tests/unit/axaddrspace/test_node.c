@@ -1,5 +1,5 @@
 /*
- * Memory on a planned node, as far as a machine with one node shows it: policy, refusals, counts.
+ * Memory on a planned node, as far as a machine with one node shows it: policy and refusals.
  * That pages really lie where they are bound is seen with two nodes, in tests/place.
  */
 #include "common.h"
@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,44 +16,6 @@
 #define BOUND (MPOL_BIND | MPOL_F_STATIC_NODES) /* and not MPOL_F_NUMA_BALANCING */
 
 static const enum axas_backing small_page_backings[] = {AXAS_BACKING_ANON, AXAS_BACKING_THP};
-
-/* Containers forbid mbind and move_pages, and some kernels have neither. */
-static void skip_without_numa(void)
-{
-	char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned long mask = 1;
-	int status = 0;
-	bool has;
-
-	assert_true(page != MAP_FAILED);
-	has = syscall(SYS_mbind, page, PAGE, MPOL_BIND, &mask, 65UL, 0) == 0 &&
-	      syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0) == 0;
-	munmap(page, PAGE);
-	if (!has) {
-		print_message("skipped: no mbind or move_pages here\n");
-		skip();
-	}
-}
-
-static struct axas_region_config on_node(uint32_t node, uint64_t gpa, uint64_t size_bytes)
-{
-	struct axas_region_config config = region(gpa, size_bytes);
-
-	config.bind = true;
-	config.node = node;
-	return config;
-}
-
-static struct axas_placement placement(const struct axas *as, uint64_t gpa, uint64_t size_bytes,
-				       size_t max_pages)
-{
-	struct axas_placement result = {0};
-	struct ax_error err = {0};
-
-	if (axas_placement(as, gpa, size_bytes, max_pages, &result, &err) < 0)
-		fail_msg("placement: %s", err.message);
-	return result;
-}
 
 static void populated_memory_is_counted_on_its_node(void **state)
 {
@@ -281,76 +241,6 @@ static void pages_given_back_come_again_by_the_same_policy(void **state)
 	}
 }
 
-/* ---- counting ------------------------------------------------------------------------ */
-
-static void only_what_is_there_is_counted(void **state)
-{
-	struct axas *as = new_space(NULL);
-	struct axas_region_config low = region(BASE, AX_MIB);
-	struct axas_region_config high = on_node(0, BASE + 4 * AX_MIB, AX_MIB);
-	struct axas_placement found;
-
-	(void)state;
-	skip_without_numa();
-	found = placement(as, 0, UINT64_MAX, 0);
-	assert_int_equal(found.mapped_bytes, 0);
-	assert_int_equal(found.looked_bytes, 0);
-	map_ok(as, &low);
-	map_ok(as, &high);
-	assert_int_equal(axas_fill(as, BASE + 3 * PAGE, 1, 5 * PAGE), 0);
-	assert_int_equal(axas_fill(as, BASE + 4 * AX_MIB, 1, 7 * PAGE), 0);
-	found = placement(as, 0, UINT64_MAX, 0);
-	assert_int_equal(found.mapped_bytes, 2 * AX_MIB);
-	assert_int_equal(found.looked_bytes, 2 * AX_MIB);
-	assert_int_equal(found.on_node[0], 12 * PAGE);
-	assert_int_equal(found.absent_bytes, 2 * AX_MIB - 12 * PAGE);
-	/* Asking has brought nothing. */
-	assert_int_equal(resident_bytes(host_of(as, BASE), AX_MIB), 5 * PAGE);
-	/* Parts of regions, and pages that the range only touches. */
-	found = placement(as, BASE + 4 * PAGE, 2 * PAGE, 0);
-	assert_int_equal(found.on_node[0], 2 * PAGE);
-	assert_int_equal(found.looked_bytes, 2 * PAGE);
-	found = placement(as, BASE + 3 * PAGE - 1, 2, 0);
-	assert_int_equal(found.on_node[0], PAGE);
-	assert_int_equal(found.absent_bytes, PAGE);
-	found = placement(as, BASE + 2 * AX_MIB, AX_MIB, 0);
-	assert_int_equal(found.mapped_bytes, 0);
-	found = placement(as, BASE, 0, 0);
-	assert_int_equal(found.mapped_bytes, 0);
-	found = placement(as, UINT64_MAX, UINT64_MAX, 0);
-	assert_int_equal(found.mapped_bytes, 0);
-	axas_destroy(as);
-}
-
-static void a_sample_is_bounded_spread_and_the_same_every_time(void **state)
-{
-	struct axas *as = new_space(NULL);
-	struct axas_region_config config = region(BASE, 16 * AX_MIB);
-	struct axas_placement found, again;
-	uint64_t share;
-
-	(void)state;
-	skip_without_numa();
-	map_ok(as, &config);
-	/* Every other page of the first half: a quarter of all. */
-	for (uint64_t i = 0; i < 8 * AX_MIB; i += 2 * PAGE)
-		assert_int_equal(axas_write_u8(as, BASE + i, 1), 0);
-	found = placement(as, BASE, 16 * AX_MIB, SIZE_MAX);
-	assert_int_equal(found.looked_bytes, 16 * AX_MIB);
-	assert_int_equal(found.on_node[0], 4 * AX_MIB);
-	found = placement(as, BASE, 16 * AX_MIB, 256);
-	again = placement(as, BASE, 16 * AX_MIB, 256);
-	assert_int_equal(found.mapped_bytes, 16 * AX_MIB);
-	assert_int_equal(found.looked_bytes, 256 * PAGE);
-	assert_memory_equal(&found, &again, sizeof(found));
-	/* 128 pages of the first half, of which about every other is there. */
-	share = found.on_node[0] / PAGE;
-	assert_in_range(share, 40, 88);
-	assert_int_equal(found.absent_bytes, (256 - share) * PAGE);
-	assert_int_equal(placement(as, BASE, 16 * AX_MIB, 1).looked_bytes, PAGE);
-	axas_destroy(as);
-}
-
 static int ask_when_forbidden(const void *arg)
 {
 	const struct refusal no_move_pages = {.nr = SYS_move_pages, .errnum = EPERM};
@@ -391,8 +281,6 @@ int main(void)
 		cmocka_unit_test(more_than_the_node_has_is_refused),
 		cmocka_unit_test(a_pool_of_the_node_that_is_too_small_is_refused),
 		cmocka_unit_test(pages_given_back_come_again_by_the_same_policy),
-		cmocka_unit_test(only_what_is_there_is_counted),
-		cmocka_unit_test(a_sample_is_bounded_spread_and_the_same_every_time),
 		cmocka_unit_test(a_host_that_forbids_it_is_told),
 	};
 
