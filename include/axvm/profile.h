@@ -23,6 +23,10 @@ struct axprof {
 	const struct axprof_requirement *requirements;
 	size_t requirement_count;
 	enum axas_backing memory_backing; /* preferred; a hint, never a reason to fail */
+	/* Placement. */
+	uint32_t io_threads_per_node; /* of each guest node with vCPUs */
+	uint32_t housekeeping_cores;  /* likewise, kept for I/O threads and the control thread */
+	bool siblings;                /* vCPUs may share a core when cores run out */
 };
 
 const struct axprof *axprof_at(size_t index); /* NULL past the end; the most specific first */

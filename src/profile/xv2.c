@@ -46,4 +46,7 @@ const struct axprof axprof_xv2 = {
 	.requirements = requirements,
 	.requirement_count = AX_ARRAY_LEN(requirements),
 	.memory_backing = AXAS_BACKING_THP,
+	.io_threads_per_node = 1,
+	.housekeeping_cores = 1,
+	.siblings = true,
 };
