@@ -75,6 +75,15 @@ static int given_tree(const struct axarch_tree_machine *m, struct axfdt **ret_fd
 		      struct ax_error *err)
 {
 	const uint32_t count = m->config->vcpu_count;
+
+	/* Whose CPUs have caches and a map of their own. */
+	if (m->config->topology) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ENOTSUP,
+			     "dtb '%s': a given device tree is not told of nodes, packages and "
+			     "cores",
+			     m->boot->dtb_name);
+		return ax_error_hint(err, "leave --dtb or the topology out");
+	}
 	AX_AUTO_FREE uint64_t *ids = calloc(count, sizeof(*ids));
 
 	if (!ids)
@@ -99,6 +108,7 @@ static void put_memory_and_chosen(struct axfdt *fdt, const struct axarch_tree_ma
 		memory[i] =
 			(struct axfdt_range){m->plan->memory[i].gpa, m->plan->memory[i].size_bytes};
 	axfdt_set_memory(fdt, memory, m->plan->memory_count);
+	axarch_tree_put_topology(fdt, m);
 	snprintf(path, sizeof(path), "/serial@%llx", (unsigned long long)m->serial_gpa);
 	const struct axfdt_chosen chosen = {
 		.cmdline = cmdline,

@@ -59,6 +59,15 @@ void axarch_tree_put_device(struct axfdt *fdt, char path[AXARCH_TREE_PATH_MAX], 
 			    const char *compatible, uint64_t gpa, uint64_t size_bytes);
 /* The serial port where it is a 16550, but for its interrupt. */
 void axarch_tree_put_16550(struct axfdt *fdt, char path[AXARCH_TREE_PATH_MAX], uint64_t gpa);
+/* Before the first CPU, if there is a topology: the node of its map, which is found faster there
+ * than behind a thousand CPUs. */
+void axarch_tree_begin_cpus(struct axfdt *fdt, const struct axarch_vm_config *config);
+/* What the topology, if there is one, says of a CPU whose node is at `path`. */
+void axarch_tree_put_cpu(struct axfdt *fdt, const struct axarch_vm_config *config, const char *path,
+			 uint32_t index);
+#define AXARCH_TREE_PHANDLE_CPU 0x10000u /* and those behind it, by index */
+/* And of memory, distances, packages and cores (tree_numa.c). */
+void axarch_tree_put_topology(struct axfdt *fdt, const struct axarch_tree_machine *m);
 int axarch_tree_write(struct axas *memory, const struct axarch_tree_machine *m, const char *cmdline,
 		      uint64_t initrd_gpa, uint64_t initrd_bytes, struct ax_error *err);
 

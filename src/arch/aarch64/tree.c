@@ -45,6 +45,7 @@ static void put_cpus(struct axfdt *fdt, const struct a64_boot_info *info)
 
 	axfdt_set_u32(fdt, "/cpus", "#address-cells", 1);
 	axfdt_set_u32(fdt, "/cpus", "#size-cells", 0);
+	axarch_tree_begin_cpus(fdt, info->config);
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++) {
 		const uint32_t mpidr = (uint32_t)a64_mpidr(i);
 
@@ -53,6 +54,7 @@ static void put_cpus(struct axfdt *fdt, const struct a64_boot_info *info)
 		axfdt_set_string(fdt, path, "compatible", "arm,armv8");
 		axfdt_set_u32(fdt, path, "reg", mpidr);
 		axfdt_set_string(fdt, path, "enable-method", "psci");
+		axarch_tree_put_cpu(fdt, info->config, path, i);
 	}
 	axfdt_set_strings(fdt, "/psci", "compatible", "arm,psci-1.0\0arm,psci-0.2\0");
 	axfdt_set_string(fdt, "/psci", "method", "hvc");

@@ -4,6 +4,7 @@
  * there. Linux' Documentation/devicetree/bindings/riscv and interrupt-controller.
  */
 #include "riscv64.h"
+#include "../tree.h"
 
 #include <axvm/fdt.h>
 
@@ -35,6 +36,7 @@ void rv64_tree_cpus(struct axfdt *fdt, const struct rv64_boot_info *info)
 	axfdt_set_u32(fdt, "/cpus", "#address-cells", 1);
 	axfdt_set_u32(fdt, "/cpus", "#size-cells", 0);
 	axfdt_set_u32(fdt, "/cpus", "timebase-frequency", (uint32_t)hart->timebase_hz);
+	axarch_tree_begin_cpus(fdt, info->config);
 	for (uint32_t i = 0; i < info->config->vcpu_count; i++) {
 		const uint32_t id = rv64_hart_id(info->config, i);
 
@@ -45,6 +47,7 @@ void rv64_tree_cpus(struct axfdt *fdt, const struct rv64_boot_info *info)
 		axfdt_set_string(fdt, path, "status", "okay");
 		put_extensions(fdt, hart, path);
 		axfdt_set_string(fdt, path, "mmu-type", rv64_mmu_type(hart));
+		axarch_tree_put_cpu(fdt, info->config, path, i);
 		snprintf(intc, sizeof(intc), "%s/interrupt-controller", path);
 		axfdt_set_string(fdt, intc, "compatible", "riscv,cpu-intc");
 		axfdt_set_empty(fdt, intc, "interrupt-controller");

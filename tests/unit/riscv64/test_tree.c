@@ -74,6 +74,106 @@ static void nothing_but_a_hart(void **state)
 	rig_finish(&m.rig);
 }
 
+/* Two packages of unequal size on nodes 0 and 2, threads, and memory alone on node 1. */
+static void nodes(void **state)
+{
+	static const uint64_t bytes[] = {256 * AX_MIB, 128 * AX_MIB, 128 * AX_MIB};
+	static const uint32_t cpus[] = {2, 0, 0, 2, 0};
+	static const uint8_t distances[] = {10, 20, 30, 21, 10, 31, 32, 22, 10};
+	static const struct axarch_topology topology = {.node_count = 3,
+							.node_bytes = bytes,
+							.vcpu_nodes = cpus,
+							.distances = distances,
+							.threads_per_core = 2};
+	static const char *const places[] = {
+		"socket1/cluster0/core0/thread0", "socket0/cluster0/core0/thread0",
+		"socket0/cluster0/core0/thread1", "socket1/cluster0/core0/thread1",
+		"socket0/cluster0/core1/thread0"};
+	static const uint64_t start[] = {0, 256 * AX_MIB, 384 * AX_MIB};
+	struct machine m;
+	size_t size = 0;
+	char path[80];
+	(void)state;
+
+	machine_init(&m);
+	m.rig.config.vcpu_count = 5;
+	m.rig.config.topology = &topology;
+	load(&m);
+	struct axfdt *fdt = machine_tree(&m);
+	for (uint32_t i = 0; i < 5; i++) {
+		snprintf(path, sizeof(path), "/cpus/cpu@%x", i);
+		const uint32_t phandle = cell_at(fdt, path, "phandle", 0);
+		assert_int_equal(cell_at(fdt, path, "numa-node-id", 0), cpus[i]);
+		snprintf(path, sizeof(path), "/cpus/cpu-map/%s", places[i]);
+		assert_int_equal(cell_at(fdt, path, "cpu", 0), phandle);
+	}
+	assert_false(axfdt_has(fdt, "/cpus/cpu-map/socket2"));
+	assert_false(axfdt_has(fdt, "/cpus/cpu-map/socket1/cluster0/core1"));
+	for (uint32_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/memory@%llx", RV64_RAM_GPA + start[i]);
+		assert_int_equal(cells_at(fdt, path, "reg", 0), RV64_RAM_GPA + start[i]);
+		assert_int_equal(cells_at(fdt, path, "reg", 1), bytes[i]);
+		assert_int_equal(cell_at(fdt, path, "numa-node-id", 0), i);
+	}
+	assert_text(fdt, "/distance-map", "compatible", "numa-distance-map-v1");
+	assert_non_null(axfdt_get(fdt, "/distance-map", "distance-matrix", &size));
+	assert_int_equal(size, 9 * 3 * 4);
+	for (uint32_t i = 0; i < 9; i++) {
+		assert_int_equal(cell_at(fdt, "/distance-map", "distance-matrix", 3 * i), i / 3);
+		assert_int_equal(cell_at(fdt, "/distance-map", "distance-matrix", 3 * i + 1),
+				 i % 3);
+		assert_int_equal(cell_at(fdt, "/distance-map", "distance-matrix", 3 * i + 2),
+				 distances[i]);
+	}
+	assert_golden(fdt, DATA_DIR "/nodes.dts");
+	rig_finish(&m.rig);
+}
+
+/* As many CPUs as there may be: there is room for the map. */
+static void map_of_many(void **state)
+{
+	static uint32_t packages[RV64_MAX_VCPUS];
+	static const struct axarch_topology topology = {.threads_per_core = 2,
+							.vcpu_packages = packages};
+	struct machine m;
+	(void)state;
+
+	for (uint32_t i = 0; i < RV64_MAX_VCPUS; i++)
+		packages[i] = i / 8;
+	machine_init(&m);
+	m.rig.config.vcpu_count = RV64_MAX_VCPUS;
+	m.rig.config.topology = &topology;
+	load(&m);
+	struct axfdt *fdt = machine_tree(&m);
+	assert_int_equal(cell_at(fdt, "/cpus/cpu-map/socket127/cluster0/core3/thread1", "cpu", 0),
+			 cell_at(fdt, "/cpus/cpu@3ff", "phandle", 0));
+	axfdt_destroy(fdt);
+	rig_finish(&m.rig);
+}
+
+/* One package is told as a cluster, a core alone as a leaf; and no nodes where there are none. */
+static void cores_alone(void **state)
+{
+	static const struct axarch_topology topology = {.threads_per_core = 1};
+	struct machine m;
+	size_t size = 0;
+	(void)state;
+
+	machine_init(&m);
+	m.rig.config.topology = &topology;
+	load(&m);
+	struct axfdt *fdt = machine_tree(&m);
+	assert_int_equal(cell_at(fdt, "/cpus/cpu-map/cluster0/core1", "cpu", 0),
+			 cell_at(fdt, "/cpus/cpu@1", "phandle", 0));
+	assert_false(axfdt_has(fdt, "/cpus/cpu-map/cluster0/core1/thread0"));
+	assert_false(axfdt_has(fdt, "/cpus/cpu-map/socket0"));
+	assert_false(axfdt_has(fdt, "/distance-map"));
+	assert_null(axfdt_get(fdt, "/cpus/cpu@1", "numa-node-id", &size));
+	assert_null(axfdt_get(fdt, "/memory@80000000", "numa-node-id", &size));
+	axfdt_destroy(fdt);
+	rig_finish(&m.rig);
+}
+
 /* What Linux takes from it, without dtc. */
 static void what_it_says(void **state)
 {
@@ -157,6 +257,10 @@ static void given_tree(void **state)
 	assert_false(axfdt_has(fdt, "/interrupt-controller@c000000")); /* nothing of ours */
 	axfdt_destroy(fdt);
 
+	static const struct axarch_topology topology = {.threads_per_core = 1};
+	m.rig.config.topology = &topology;
+	assert_refused(&m, AX_ERROR_CONFIGURATION, "board.dtb");
+	m.rig.config.topology = NULL;
 	close(m.rig.boot.dtb_fd);
 	m.rig.boot.dtb_fd = file_of(blob, size / 2);
 	assert_true(machine_load(&m, &start) < 0);
@@ -172,6 +276,9 @@ int main(void)
 		cmocka_unit_test(aia),
 		cmocka_unit_test(nothing_but_a_hart),
 		cmocka_unit_test(what_it_says),
+		cmocka_unit_test(nodes),
+		cmocka_unit_test(map_of_many),
+		cmocka_unit_test(cores_alone),
 		cmocka_unit_test(given_tree),
 	};
 	return cmocka_run_group_tests_name("riscv64-tree", tests, NULL, NULL);
