@@ -68,10 +68,12 @@ static uint64_t room(const struct place *p, uint32_t node, enum axas_backing bac
 {
 	uint64_t limit = p->facts->memory_limit_bytes, page = axplace_page_size(backing);
 
-	if (!p->nodes[node].eligible || (!p->facts->nodes[node].allowed && !p->any_cpuset))
+	if (!p->nodes[node].eligible)
 		return 0;
 	if (p->ignore_memory)
 		return UINT64_C(1) << 52;
+	if (!p->facts->nodes[node].allowed && !p->any_cpuset)
+		return 0;
 	if (page > AXAS_PAGE_SIZE)
 		return axplace_pool_free(p, node, page) * page;
 	/* A cgroup's limit counts ordinary pages, not those of hugetlbfs. */
