@@ -189,6 +189,47 @@ static void test_places(void **state)
 	rig_finish(&rig);
 }
 
+/* Who asks for no device has none, and without interrupt lines nobody has. */
+static void test_no_devices(void **state)
+{
+	static const char *const more[][4] = {
+		{NULL}, {"--rng", "--irq-mode=none", "--protocol=flat", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(more); i++) {
+		struct rig rig;
+
+		rig_init(&rig, more[i]);
+		build(&rig);
+		assert_int_equal(rig.vm->virtio_count, 0);
+		assert_null(axbus_find(axvm_bus(rig.vm), "rng0"));
+		rig_finish(&rig);
+	}
+}
+
+/* A place that is taken: the device is not there then, and nothing is left of it. */
+static void test_place_is_taken(void **state)
+{
+	struct axvirtio_rng_config config = {
+		.place = {.gpa = GENERIC_DEVICE_GPA, .gsi = GENERIC_FIRST_GSI + 1},
+		.fd = -1,
+	};
+	struct holdings before;
+	struct axdev *dev = NULL;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("--rng"));
+	build(&rig);
+	holdings_read(&before);
+	assert_true(axvm_attach(rig.vm, "virtio-rng", "other", &config, sizeof(config), &dev,
+				&rig.err) < 0);
+	assert_null(dev);
+	assert_null(axbus_find(axvm_bus(rig.vm), "other"));
+	holdings_check(&before);
+	rig_finish(&rig);
+}
+
 /* One of each, on four threads and on either transport; ends as it began. */
 static void test_all_of_them(void **state)
 {
@@ -227,9 +268,10 @@ static void test_all_of_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk_grows), cmocka_unit_test(test_entropy_limit),
-		cmocka_unit_test(test_transport),  cmocka_unit_test(test_transport_is_used),
-		cmocka_unit_test(test_places),     cmocka_unit_test(test_all_of_them),
+		cmocka_unit_test(test_disk_grows),     cmocka_unit_test(test_entropy_limit),
+		cmocka_unit_test(test_transport),      cmocka_unit_test(test_transport_is_used),
+		cmocka_unit_test(test_places),         cmocka_unit_test(test_no_devices),
+		cmocka_unit_test(test_place_is_taken), cmocka_unit_test(test_all_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, rig_warm_up, NULL);

@@ -146,6 +146,21 @@ static void test_all(void **state)
 	end();
 }
 
+/* One that is a socket has no descriptor of the owner's, and its name is there as long as the VM.
+ */
+static void test_socket(void **state)
+{
+	char path[64], console[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/axvm-ports-%d", (int)getpid());
+	snprintf(console, sizeof(console), "--console=socket,path=%s", path);
+	begin(WORDS(console));
+	assert_int_equal(access(path, F_OK), 0);
+	end();
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_resize(void **state)
 {
 	(void)state;
@@ -167,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_terminal),      cmocka_unit_test(test_order),
 		cmocka_unit_test(test_channels_only), cmocka_unit_test(test_beside_serial),
 		cmocka_unit_test(test_all),           cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_socket),
 	};
 
 	return cmocka_run_group_tests(tests, rig_warm_up, NULL);
