@@ -157,15 +157,34 @@ static void initrd_hint_is_exact(void **state)
 	rig_finish(&m.rig);
 }
 
-static void initrd_above_4g(void **state)
+/* The same memory in regions of their own. */
+static void cut_into_nodes(struct machine *m, const struct axarch_topology *topology)
+{
+	m->rig.config.topology = topology;
+	axas_destroy(m->rig.memory);
+	if (x86_plan(&m->rig.config, &m->rig.plan, &m->rig.err) < 0)
+		fail_msg("%s", m->rig.err.message);
+	rig_map(&m->rig);
+}
+
+/* Where nodes end is nothing to kernel and initrd, which lie across the first two and
+ * the last two. */
+static const uint64_t node_bytes[] = {16 * AX_MIB + 4096, 2 * AX_GIB, 2 * AX_GIB - 18 * AX_MIB,
+				      2 * AX_MIB - 4096};
+static const uint32_t node_of_vcpu[] = {0};
+static const struct axarch_topology four_nodes = {
+	.node_count = 4, .node_bytes = node_bytes, .vcpu_nodes = node_of_vcpu};
+
+static void check_initrd_above_4g(const struct axarch_topology *topology)
 {
 	const uint64_t size = 3 * AX_MIB + 1;
 	struct machine m;
 	struct x86_start start;
-	(void)state;
 
 	/* Low RAM is all the kernel's but for 2 MiB. */
 	machine_with_bzimage(&m, 4 * AX_GIB);
+	if (topology)
+		cut_into_nodes(&m, topology);
 	x86_put32(bz, 0x260, (uint32_t)(X86_HOLE_GPA - BZ_PREF_ADDRESS - 2 * AX_MIB));
 	rig_kernel(&m.rig, bz, sizeof(bz));
 	rig_initrd(&m.rig, size);
@@ -178,6 +197,38 @@ static void initrd_above_4g(void **state)
 	assert_int_equal(peek32(&m, gpa), 0x37303730);
 	/* The 32-bit entry cannot say so. */
 	m.rig.boot.protocol = AXARCH_BOOT_LINUX32;
+	assert_true(machine_load(&m, &start) < 0);
+	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "only 2 MiB");
+	rig_finish(&m.rig);
+}
+
+static void initrd_above_4g(void **state)
+{
+	(void)state;
+	check_initrd_above_4g(NULL);
+}
+
+static void initrd_above_4g_across_nodes(void **state)
+{
+	(void)state;
+	check_initrd_above_4g(&four_nodes);
+}
+
+/* The second node begins below the kernel's end, and is no further RAM. */
+static void initrd_not_into_the_kernel(void **state)
+{
+	static const uint64_t halves[] = {AX_GIB, AX_GIB};
+	static const struct axarch_topology two = {
+		.node_count = 2, .node_bytes = halves, .vcpu_nodes = node_of_vcpu};
+	struct machine m;
+	struct x86_start start;
+	(void)state;
+
+	machine_with_bzimage(&m, 2 * AX_GIB);
+	cut_into_nodes(&m, &two);
+	x86_put32(bz, 0x260, (uint32_t)(2 * AX_GIB - BZ_PREF_ADDRESS - 2 * AX_MIB));
+	rig_kernel(&m.rig, bz, sizeof(bz));
+	rig_initrd(&m.rig, 3 * AX_MIB);
 	assert_true(machine_load(&m, &start) < 0);
 	assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, "only 2 MiB");
 	rig_finish(&m.rig);
@@ -372,12 +423,20 @@ static void tables_on_request(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cmdline_announces),    cmocka_unit_test(cmdline_limits),
-		cmocka_unit_test(cmdline_characters),   cmocka_unit_test(initrd_refused),
-		cmocka_unit_test(initrd_hint_is_exact), cmocka_unit_test(initrd_above_4g),
-		cmocka_unit_test(flat_starts),          cmocka_unit_test(flat_refused),
-		cmocka_unit_test(flat_without_file),    cmocka_unit_test(descriptors_match_presets),
-		cmocka_unit_test(page_tables_map_4g),   cmocka_unit_test(tables_on_request),
+		cmocka_unit_test(cmdline_announces),
+		cmocka_unit_test(cmdline_limits),
+		cmocka_unit_test(cmdline_characters),
+		cmocka_unit_test(initrd_refused),
+		cmocka_unit_test(initrd_hint_is_exact),
+		cmocka_unit_test(initrd_above_4g),
+		cmocka_unit_test(initrd_above_4g_across_nodes),
+		cmocka_unit_test(initrd_not_into_the_kernel),
+		cmocka_unit_test(flat_starts),
+		cmocka_unit_test(flat_refused),
+		cmocka_unit_test(flat_without_file),
+		cmocka_unit_test(descriptors_match_presets),
+		cmocka_unit_test(page_tables_map_4g),
+		cmocka_unit_test(tables_on_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
