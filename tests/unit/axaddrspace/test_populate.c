@@ -81,7 +81,8 @@ static void two_threads_bring_all_and_the_caller_nothing(void **state)
 		if (backings[b] == AXAS_BACKING_ANON &&
 		    !smaps_bytes(host_of(as, BASE), "ShmemPmdMapped"))
 			assert_true(all - own >= (long)(size / (64 * AX_KIB)));
-		assert_true(own < 1000);
+		/* That sanitizer marks memory of its own for each page that is mapped. */
+		assert_true(own < 1000 || THREAD_SANITIZER);
 		wait_until(threads_of_process() == threads);
 		axas_destroy(as);
 	}
