@@ -13,7 +13,7 @@
 uint64_t program_start_ns;
 
 static const struct command *const commands[] = {
-	&cmd_run,  &cmd_selftest, &cmd_doctor,     &cmd_config,
+	&cmd_run,  &cmd_selftest, &cmd_doctor,     &cmd_host,    &cmd_config,
 	&cmd_disk, &cmd_switch,   &cmd_completion, &cmd_version,
 };
 

@@ -17,8 +17,8 @@ struct command {
 	void (*help)(void);
 };
 
-extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_config, cmd_completion, cmd_disk,
-	cmd_switch, cmd_version;
+extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_host, cmd_config, cmd_completion,
+	cmd_disk, cmd_switch, cmd_version;
 const struct command *command_at(size_t index); /* NULL past the end */
 extern uint64_t program_start_ns;
 
@@ -69,6 +69,12 @@ struct passt {
 /* Starts one for every card that wants it. */
 int passt_start(struct passt *passt, const struct axcfg *config, struct ax_error *err);
 void passt_stop(struct passt *passt); /* and waits for their end */
+
+/* host_print.c, host_tables.c: to standard output */
+struct axhost_facts;
+void host_print_summary(const struct axhost_facts *facts);
+void host_print_profiles(const struct axhost_facts *facts);
+void host_print_tables(const struct axhost_facts *facts);
 
 /* summary.c */
 void summary_print(const struct axvm *vm);

@@ -46,6 +46,8 @@ static void bash(void)
 		printf("\" -- \"$cur\")); return ;;\n");
 	}
 	printf("\tconfig) COMPREPLY=($(compgen -W \"dump check\" -- \"$cur\")); return ;;\n"
+	       "\thost) COMPREPLY=($(compgen -W \"--json --save --host\" -- \"$cur\")); return ;;\n"
+	       "\t--save | --host) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tcompletion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n"
 	       "\tesac\n\tcase $cur in\n\t-*) COMPREPLY=($(compgen -W \"");
 	print_flags(" ");

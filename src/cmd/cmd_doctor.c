@@ -4,58 +4,9 @@
 #include "cmd.h"
 
 #include <axvm/host.h>
-#include <axvm/profile.h>
 
 #include <stdio.h>
 #include <string.h>
-
-static void print_host(const struct axhost_facts *facts)
-{
-	char total[32], available[32], page[32];
-
-	ax_format_size(ax_align_down(facts->memory_bytes, AX_MIB), total, sizeof(total));
-	ax_format_size(ax_align_down(facts->memory_available_bytes, AX_MIB), available,
-		       sizeof(available));
-	printf("Host\n");
-	printf("  %-26s ", "processor");
-	if (facts->family) /* x86 */
-		printf("%s (%s family %u model %u stepping %u)\n", facts->model_name, facts->vendor,
-		       facts->family, facts->model, facts->stepping);
-	else if (facts->model_name[0])
-		printf("%s (%s)\n", facts->model_name, facts->vendor);
-	else
-		printf("not known\n");
-	printf("  %-26s %u on %u NUMA node%s\n", "CPUs", facts->cpus_online, facts->nodes_online,
-	       facts->nodes_online == 1 ? "" : "s");
-	printf("  %-26s %s, %s available\n", "memory", total, available);
-	printf("  %-26s %s\n", "transparent huge pages", facts->thp ? "yes" : "no");
-	for (size_t i = 0; i < facts->pool_count; i++)
-		printf("  %-26s %llu pages, %llu free\n",
-		       ax_format_size(facts->pools[i].page_size_bytes, page, sizeof(page)),
-		       (unsigned long long)facts->pools[i].total,
-		       (unsigned long long)facts->pools[i].free);
-	printf("  %-26s %s\n", "kernel", facts->kernel_release);
-	if (facts->family) /* others have no such flag */
-		printf("  %-26s %s\n", "itself a virtual machine",
-		       facts->hypervisor ? "yes" : "no");
-}
-
-static void print_profiles(const struct axhost_facts *facts)
-{
-	const struct axprof *profile;
-	char missing[256];
-	bool chosen = false;
-
-	printf("\nProfiles\n");
-	for (size_t i = 0; (profile = axprof_at(i)); i++) {
-		size_t count = axprof_missing(profile, facts, missing, sizeof(missing));
-
-		printf("  %-26s %s%s%s%s\n", profile->name, profile->summary,
-		       count ? "; missing: " : "", count ? missing : "",
-		       !count && !chosen ? "  <- chosen" : "");
-		chosen = chosen || !count;
-	}
-}
 
 /* Returns whether the CPU itself lacks what a complete KVM is made of. */
 static bool print_kvm(const struct axarch *arch, const char *device)
@@ -121,8 +72,8 @@ static int run(int argc, char **argv)
 			return report_unexpected("doctor", argv[i]);
 	}
 	axhost_read("", &facts);
-	print_host(&facts);
-	print_profiles(&facts);
+	host_print_summary(&facts);
+	host_print_profiles(&facts);
 	axhost_free(&facts);
 	return print_verdict(arch, print_kvm(arch, device), device);
 }

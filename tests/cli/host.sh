@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The host's side: no KVM device, something else in its place, no permission; doctor and selftest.
+# The host's side: no KVM device, something else in its place, no permission; doctor, host and selftest.
 
 check host/no-device 20 "gone is not there" "hint:" "modprobe" -- run -k off --kvm-device gone
 check host/not-kvm 22 "/dev/null" "hint:" -- run -k off --kvm-device /dev/null
@@ -14,6 +14,47 @@ run_it "$AXVM" doctor
 # Without a usable KVM it says so by its status; the report is complete all the same.
 [ -n "$no_kvm" ] || expect host/doctor-status "not 0 where VMs run" test "$status" -eq 0
 judge host/doctor "$status" "Host" "processor" "Profiles" "xv2" "generic" "Verdict"
+
+# Facts of this host, and of recorded ones.
+recordings=$root/share/hosts
+check host/facts 0 "Host" "layout" "Nodes" "Limits" "<- chosen" -- host
+says_where host/facts-on-stdout out
+check host/recorded 0 "E5-2680 v2" "2 sockets x 10 cores x 2 threads" "0-9,20-29" "Distances" \
+	"8192/8192" "mds" "xv2" -- host --host "$recordings/e5-2680v2-2s.json"
+check host/recorded-odd 0 "47 threads" "none" "CPUs offline" "4-5,28-29" \
+	-- host "--host=$recordings/odd-nodes.json"
+check host/recorded-json 0 -- host --json --host "$recordings/epyc-7543-nps4.json"
+expect host/recorded-json-exact "it differs from the recording" \
+	cmp -s "$out" "$recordings/epyc-7543-nps4.json"
+check host/no-recording 2 "missing.json" "hint:" "--save" -- host --host missing.json
+printf '{"axvm_host": 1, "vendr": 1}' >wrong.json
+check host/wrong-recording 2 "wrong.json: vendr: no such key" "hint:" -- host --host wrong.json
+rm wrong.json
+"$AXVM" host --save saved.json && "$AXVM" host --host saved.json --save again.json
+expect host/save-exact "a saved host does not come back" cmp -s saved.json again.json
+ln -s saved.json link.json
+echo old >saved.json
+"$AXVM" host --host again.json --save link.json
+expect host/save-replaces "the file is not the new one" cmp -s saved.json again.json
+expect host/save-keeps-link "the link is gone" test -L link.json
+expect host/save-leaves-nothing "a temporary file is left" \
+	test "$(echo saved.json*)" = saved.json
+rm -f saved.json again.json link.json
+check host/save-nowhere 1 "cannot write nowhere/x.json" -- host --save nowhere/x.json
+# As /dev/stdout is, but a link of our own: one that is replaced by mistake does no harm.
+ln -s /proc/self/fd/1 to-stdout
+check host/save-stdout 0 '"axvm_host": 1' -- host --save to-stdout
+expect host/save-into-pipe "nothing came through" \
+	grep -q axvm_host <("$AXVM" host --save to-stdout | cat)
+expect host/save-stdout-stays "the link is gone" test -L to-stdout
+rm to-stdout
+mkfifo fifo
+cat fifo >copy &
+"$AXVM" host --save fifo
+wait $!
+expect host/save-into-fifo "nothing came through" grep -q axvm_host copy
+expect host/save-fifo-stays "the fifo is gone" test -p fifo
+rm -f fifo copy
 
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
 	skip host/no-permission "needs root and setpriv"

@@ -6,7 +6,7 @@ for word in help --help -h; do
 	check "usage/$word" 0 "Commands:" "axvm doctor" -- "$word"
 done
 says_where usage/help-on-stdout out
-for command in run selftest doctor config completion version; do
+for command in run selftest doctor host config completion version; do
 	check "usage/help-of-$command" 0 "Usage: axvm $command" -- "$command" --help
 	check "usage/help-before-$command" 0 "Usage: axvm $command" -- help "$command"
 	check "usage/h-of-$command" 0 "Usage: axvm $command" -- "$command" -h
@@ -28,6 +28,8 @@ check usage/unknown-letter 2 "-z is not an option" "axvm run --help" -- run -z
 check usage/missing-value 2 "--kernel wants a value" "--kernel PATH" -- run --kernel
 check usage/too-many-words 2 "'two' is one word too many" -- run one two
 check usage/switch-with-value 2 "--no-rng takes no value" -- run --no-rng=yes
+check usage/unknown-option-of-host 2 "'--all' is not expected" -- host --all
+check usage/value-missing-of-host 2 "'--save' is not expected" -- host --save
 check usage/unknown-option-of-doctor 2 "'--all' is not expected" -- doctor --all
 check usage/unknown-option-of-selftest 2 "'--all' is not expected" -- selftest --all
 check usage/value-missing-of-doctor 2 "'--kvm-device' is not expected" -- doctor --kvm-device
