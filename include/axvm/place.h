@@ -119,6 +119,8 @@ struct axplace_plan {
 	 * whole nodes when asked for; ascending. */
 	uint32_t *claims;
 	size_t claim_count;
+	uint32_t *held; /* CPUs that other VMs hold, for pictures; ascending */
+	size_t held_count;
 	bool dedicated;               /* no vCPU shares its CPU with another vCPU of any VM */
 	uint32_t threads_per_core;    /* of the guest: 1, or the most vCPUs that share a core */
 	uint32_t cost[AXPLACE_COSTS]; /* what the planner minimised, for comparing plans */

@@ -152,13 +152,16 @@ static int arrange_claims(const struct place *p, const struct choice *choice,
 	AX_AUTO_FREE bool *cores = calloc(facts->cpu_count, sizeof(*cores));
 
 	plan->claims = calloc(facts->cpu_count, sizeof(*plan->claims));
-	if (!cores || !plan->claims)
+	plan->held = calloc(facts->cpu_count, sizeof(*plan->held));
+	if (!cores || !plan->claims || !plan->held)
 		return -ENOMEM;
 	for (size_t v = 0; v < plan->vcpu_count; v++)
 		cores[facts->cpus[axplace_cpu_index(facts, plan->vcpus[v].cpu)].core] = true;
 	for (size_t i = 0; i < facts->cpu_count; i++) {
 		const struct axhost_cpu *cpu = &facts->cpus[i];
 
+		if (p->cpu_flags[i] & PLACE_CPU_HELD)
+			plan->held[plan->held_count++] = cpu->id;
 		if (cpu->online &&
 		    (cores[cpu->core] || (p->request.whole_nodes && cpu->node < facts->node_count &&
 					  choice->vcpus[cpu->node])))

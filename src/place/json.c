@@ -89,11 +89,12 @@ int axplace_to_json(const struct axhost_facts *facts, const struct axplace_plan 
 	for (int i = 0; i < AXPLACE_COSTS; i++)
 		json_object_set_new(cost, axplace_cost_name((enum axplace_cost)i),
 				    json_integer(plan->cost[i]));
-	root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "profile",
+	root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "profile",
 			 plan->profile, "vcpus", vcpus_of(facts, plan), "memory", memory_of(plan),
 			 "io", io_of(plan), "housekeeping",
 			 numbers(plan->housekeeping, plan->housekeeping_count), "claims",
-			 numbers(plan->claims, plan->claim_count), "dedicated", plan->dedicated,
+			 numbers(plan->claims, plan->claim_count), "held",
+			 numbers(plan->held, plan->held_count), "dedicated", plan->dedicated,
 			 "threads_per_core", (json_int_t)plan->threads_per_core, "cost", cost,
 			 "notes", notes_of(plan));
 	if (root)

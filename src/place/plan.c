@@ -99,6 +99,7 @@ void axplace_free(struct axplace_plan *plan)
 	free(plan->io);
 	free(plan->housekeeping);
 	free(plan->claims);
+	free(plan->held);
 	free(plan->notes);
 	free(plan);
 }
