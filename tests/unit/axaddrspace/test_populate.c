@@ -31,6 +31,7 @@ static void own_cpus(uint32_t *cpus, size_t count)
 		cpus[n] = n < have ? 0 : cpus[n - have];
 }
 
+/* The thread sanitizer begins one of its own beside our first. */
 static unsigned int threads_of_process(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -83,7 +84,7 @@ static void two_threads_bring_all_and_the_caller_nothing(void **state)
 			assert_true(all - own >= (long)(size / (64 * AX_KIB)));
 		/* That sanitizer marks memory of its own for each page that is mapped. */
 		assert_true(own < 1000 || THREAD_SANITIZER);
-		wait_until(threads_of_process() == threads);
+		wait_until(threads_of_process() <= threads + THREAD_SANITIZER);
 		axas_destroy(as);
 	}
 }
@@ -160,7 +161,7 @@ static void a_cpu_that_is_not_ours_is_an_error(void **state)
 		assert_non_null(strstr(err.message, "CPU"));
 		assert_int_equal(axas_total_bytes(as), 0);
 		assert_int_equal(recorder.calls, 0);
-		wait_until(threads_of_process() == threads);
+		wait_until(threads_of_process() <= threads + THREAD_SANITIZER);
 		axas_destroy(as);
 	}
 }
@@ -199,9 +200,9 @@ static int populate_and_fail(const void *arg)
 	CHECK(axas_map(as, &config, &err) == failing->rc);
 	CHECK(err.kind == AX_ERROR_MEMORY_ALLOCATION && strstr(err.message, failing->message));
 	CHECK(axas_total_bytes(as) == 0 && recorder.calls == 0);
-	for (int i = 0; threads_of_process() > 1 && i < 1000; i++)
+	for (int i = 0; threads_of_process() > 1 + THREAD_SANITIZER && i < 1000; i++)
 		usleep(1000);
-	CHECK(threads_of_process() == 1 || THREAD_SANITIZER); /* it has one of its own */
+	CHECK(threads_of_process() <= 1 + THREAD_SANITIZER);
 	/* Another region, whose slices are not refused. */
 	config = region(BASE, 16 * AX_MIB);
 	config.populate = true;
