@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+AX_PRINTF(4, 0)
 static size_t read_text(const char *root, char *buf, size_t size, const char *path, va_list args)
 {
 	char full[768];
