@@ -267,6 +267,8 @@ void axvirtio_net_rx_fail(struct net_pair *pair, int code);
 int axvirtio_net_tx_take(struct net_pair *pair, uint32_t vector_max, struct net_tx_slot **ret_slot);
 /* Give slots of the batch back, in order and by their results, until `count` are. */
 void axvirtio_net_tx_finish(struct net_pair *pair, uint32_t count);
+/* All of the batch has ended: finish it, and look for what came meanwhile. */
+void axvirtio_net_tx_end_batch(struct net_pair *pair);
 void axvirtio_net_tx_transmit(struct net_pair *pair); /* as the backend's hook */
 
 #endif

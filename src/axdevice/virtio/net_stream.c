@@ -116,20 +116,6 @@ static void receive(struct net_pair *pair, uint32_t events)
 
 /* ---- transmit -------------------------------------------------------------------------------- */
 
-/* All of the batch has ended. */
-static void end_batch(struct net_pair *pair)
-{
-	struct net_tx *tx = &pair->tx;
-
-	axvirtio_net_tx_finish(pair, tx->batch);
-	tx->batch = 0;
-	tx->finished = 0;
-	tx->vectors = 0;
-	if (tx->again)
-		axvirtio_wake(&pair->net->device, net_tx_queue(pair));
-	tx->again = false;
-}
-
 /* Write on: what is left of a frame, then the frames of the batch. */
 static void advance(struct net_pair *pair)
 {
@@ -145,7 +131,7 @@ static void advance(struct net_pair *pair)
 		while (i < tx->batch && tx->slot[i].result)
 			i++;
 		if (i == tx->batch) {
-			end_batch(pair);
+			axvirtio_net_tx_end_batch(pair);
 			return;
 		}
 		iov = tx->slot[i].iov;
@@ -198,7 +184,7 @@ static void on_written(struct ax_op *op, int32_t result)
 			tx->slot[i].result = tx->slot[i].result ? tx->slot[i].result : result;
 		stream->rest_end = stream->rest_at;
 		axvirtio_net_link_down(pair->net);
-		end_batch(pair);
+		axvirtio_net_tx_end_batch(pair);
 	} else {
 		if (stream->rest_at < stream->rest_end)
 			stream->rest_at += (uint32_t)result;

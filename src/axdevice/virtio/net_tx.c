@@ -72,9 +72,7 @@ void axvirtio_net_tx_finish(struct net_pair *pair, uint32_t count)
 	}
 }
 
-/* ---- one write each -------------------------------------------------------------------------- */
-
-static void end_batch(struct net_pair *pair)
+void axvirtio_net_tx_end_batch(struct net_pair *pair)
 {
 	struct net_tx *tx = &pair->tx;
 
@@ -87,6 +85,8 @@ static void end_batch(struct net_pair *pair)
 	tx->again = false;
 }
 
+/* ---- one write each -------------------------------------------------------------------------- */
+
 static void on_written(struct ax_op *op, int32_t result)
 {
 	struct net_tx_slot *slot = ax_container_of(op, struct net_tx_slot, op);
@@ -95,7 +95,7 @@ static void on_written(struct ax_op *op, int32_t result)
 	slot->result = result;
 	if (--pair->tx.in_flight)
 		return;
-	end_batch(pair);
+	axvirtio_net_tx_end_batch(pair);
 	axvirtio_release(&pair->net->device, net_tx_queue(pair));
 }
 
@@ -126,5 +126,5 @@ void axvirtio_net_tx_transmit(struct net_pair *pair)
 	}
 	axvirtio_serve(&pair->net->device, net_tx_queue(pair), send_one);
 	if (tx->batch && !tx->in_flight)
-		end_batch(pair);
+		axvirtio_net_tx_end_batch(pair);
 }
