@@ -138,11 +138,14 @@ static uint32_t nearest(const struct place *p, const bool *in, bool cpus, bool m
 	return best;
 }
 
-static int grow(struct place *p, uint32_t start, bool *in, uint32_t *set, axplace_set_fn *fn,
-		void *ctx)
+/* From `start` on; *ret_size is that of the set grown before, and starts that end in the same set
+ * as the one before are not tried again. */
+static int grow(struct place *p, uint32_t start, bool *in, uint32_t *set, uint32_t *ret_size,
+		axplace_set_fn *fn, void *ctx)
 {
 	struct growth g = {0};
 	uint32_t next = start, size = 0;
+	bool same = true;
 
 	for (uint32_t i = 0; i < p->facts->node_count; i++) {
 		in[i] = false;
@@ -159,9 +162,13 @@ static int grow(struct place *p, uint32_t start, bool *in, uint32_t *set, axplac
 		next = cpus || memory ? nearest(p, in, cpus, memory) : PLACE_NONE;
 	}
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
-		if (in[i])
+		if (in[i]) {
+			same &= size < *ret_size && set[size] == i;
 			set[size++] = i;
-	return size <= most_nodes(p) ? fn(ctx, set, size) : 0;
+		}
+	same &= size == *ret_size;
+	*ret_size = size;
+	return !same && size <= most_nodes(p) ? fn(ctx, set, size) : 0;
 }
 
 static int grow_all(struct place *p, const uint32_t *useful, uint32_t count, axplace_set_fn *fn,
@@ -169,10 +176,11 @@ static int grow_all(struct place *p, const uint32_t *useful, uint32_t count, axp
 {
 	bool *in = calloc(p->facts->node_count, sizeof(*in));
 	uint32_t *set = calloc(p->facts->node_count, sizeof(*set));
+	uint32_t size = 0;
 	int r = in && set ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < count && !r; i++)
-		r = grow(p, useful[i], in, set, fn, ctx);
+		r = grow(p, useful[i], in, set, &size, fn, ctx);
 	free(in);
 	free(set);
 	return r;
