@@ -83,19 +83,19 @@ static const struct record_field cpu_fields[] = {
 	{                                    \
 		fields, AX_ARRAY_LEN(fields) \
 	}
-const struct record_table record_host = TABLE(host_fields);
-const struct record_table record_features = TABLE(feature_fields);
-const struct record_table record_cache = TABLE(cache_fields);
-const struct record_table record_node = TABLE(node_fields);
-const struct record_table record_pool = TABLE(pool_fields);
-const struct record_table record_cpu = TABLE(cpu_fields);
+const struct record_table axhost_record_host = TABLE(host_fields);
+const struct record_table axhost_record_features = TABLE(feature_fields);
+const struct record_table axhost_record_cache = TABLE(cache_fields);
+const struct record_table axhost_record_node = TABLE(node_fields);
+const struct record_table axhost_record_pool = TABLE(pool_fields);
+const struct record_table axhost_record_cpu = TABLE(cpu_fields);
 
 static const struct {
 	char letter;
 	const char *name;
 } cache_types[] = {{'d', "data"}, {'i', "instruction"}, {'u', "unified"}};
 
-const char *record_cache_name(char type)
+const char *axhost_record_cache_name(char type)
 {
 	for (size_t i = 0; i < AX_ARRAY_LEN(cache_types); i++)
 		if (cache_types[i].letter == type)
@@ -103,7 +103,7 @@ const char *record_cache_name(char type)
 	return NULL;
 }
 
-char record_cache_letter(const char *name)
+char axhost_record_cache_letter(const char *name)
 {
 	for (size_t i = 0; i < AX_ARRAY_LEN(cache_types); i++)
 		if (!strcmp(cache_types[i].name, name))

@@ -138,7 +138,7 @@ static int check_cpus(const char *name, const struct axhost_facts *facts, struct
 	return check_groups(name, facts, first, first + facts->cpu_count, err);
 }
 
-int record_check(const char *name, const struct axhost_facts *facts, struct ax_error *err)
+int axhost_record_check(const char *name, const struct axhost_facts *facts, struct ax_error *err)
 {
 	int rc = check_nodes(name, facts, err);
 

@@ -17,24 +17,24 @@
 static int take_cache(json_t *object, void *base, const struct record_place *place,
 		      struct ax_error *err)
 {
-	return record_take_fields(&record_cache, base, object, place, NULL, err);
+	return axhost_record_take_fields(&axhost_record_cache, base, object, place, NULL, err);
 }
 
 static int take_pool(json_t *object, void *base, const struct record_place *place,
 		     struct ax_error *err)
 {
 	const struct axhost_page_pool *pool = base;
-	int rc = record_take_fields(&record_pool, base, object, place, NULL, err);
+	int rc = axhost_record_take_fields(&axhost_record_pool, base, object, place, NULL, err);
 
 	if (rc)
 		return rc;
 	if (pool->page_size_bytes & (pool->page_size_bytes - 1))
-		return record_wrong(place, "page_size_bytes",
-				    json_object_get(object, "page_size_bytes"), "a power of two",
-				    err);
+		return axhost_record_wrong(place, "page_size_bytes",
+					   json_object_get(object, "page_size_bytes"),
+					   "a power of two", err);
 	if (pool->free > pool->total)
-		return record_wrong(place, "free", json_object_get(object, "free"),
-				    "at most the total", err);
+		return axhost_record_wrong(place, "free", json_object_get(object, "free"),
+					   "at most the total", err);
 	return 0;
 }
 
@@ -42,13 +42,13 @@ static int take_node(json_t *object, void *base, const struct record_place *plac
 		     struct ax_error *err)
 {
 	struct axhost_node *node = base;
-	int rc = record_take_fields(&record_node, base, object, place, NULL, err);
+	int rc = axhost_record_take_fields(&axhost_record_node, base, object, place, NULL, err);
 
 	if (rc || !json_object_get(object, "pools"))
 		return rc;
-	return record_take_list(json_object_get(object, "pools"), "pools", 0, AXHOST_MAX_POOLS,
-				node->pools, sizeof(node->pools[0]), &node->pool_count, take_pool,
-				place, err);
+	return axhost_record_take_list(json_object_get(object, "pools"), "pools", 0,
+				       AXHOST_MAX_POOLS, node->pools, sizeof(node->pools[0]),
+				       &node->pool_count, take_pool, place, err);
 }
 
 static bool is_of_online(const char *key)
@@ -62,8 +62,8 @@ static int take_cpu(json_t *object, void *base, const struct record_place *place
 	struct axhost_cpu *cpu = base;
 
 	cpu->package = cpu->core = cpu->llc = cpu->node = AXHOST_NONE;
-	return record_take_fields(
-		&record_cpu, base, object, place,
+	return axhost_record_take_fields(
+		&axhost_record_cpu, base, object, place,
 		json_is_false(json_object_get(object, "online")) ? is_of_online : NULL, err);
 }
 
@@ -83,9 +83,9 @@ static int resolve_nodes(struct axhost_facts *facts, json_t *list, const struct 
 		if (index == facts->node_count) {
 			snprintf(inner.text, sizeof(inner.text), "%.200scpus[%zu].", place->text,
 				 i);
-			return record_wrong(&inner, "node",
-					    json_object_get(json_array_get(list, i), "node"),
-					    "the id of one of nodes", err);
+			return axhost_record_wrong(&inner, "node",
+						   json_object_get(json_array_get(list, i), "node"),
+						   "the id of one of nodes", err);
 		}
 		cpu->node = index;
 	}
@@ -100,24 +100,24 @@ static int take_distances(json_t *rows, struct axhost_facts *facts,
 
 	snprintf(expected, sizeof(expected), "%zu rows of %zu distances, one for each node", n, n);
 	if (!json_is_array(rows) || json_array_size(rows) != n)
-		return record_wrong(place, "distances", rows, expected, err);
+		return axhost_record_wrong(place, "distances", rows, expected, err);
 	for (size_t i = 0; i < n; i++) {
 		const json_t *row = json_array_get(rows, i);
 
 		snprintf(key, sizeof(key), "distances[%zu]", i);
 		if (!json_is_array(row) || json_array_size(row) != n)
-			return record_wrong(place, key, row, expected, err);
+			return axhost_record_wrong(place, key, row, expected, err);
 		for (size_t j = 0; j < n; j++) {
 			const json_t *value = json_array_get(row, j);
 			const json_int_t d = json_integer_value(value);
 
 			snprintf(key, sizeof(key), "distances[%zu][%zu]", i, j);
 			if (!json_is_integer(value) || d < AXHOST_LOCAL || d > UINT8_MAX)
-				return record_wrong(place, key, value,
-						    "a whole number from 10 to 255", err);
+				return axhost_record_wrong(place, key, value,
+							   "a whole number from 10 to 255", err);
 			if (i == j && d != AXHOST_LOCAL)
-				return record_wrong(place, key, value, "10, the distance to itself",
-						    err);
+				return axhost_record_wrong(place, key, value,
+							   "10, the distance to itself", err);
 			facts->distances[i * n + j] = (uint8_t)d;
 		}
 	}
@@ -133,9 +133,9 @@ static int take_topology(json_t *root, struct axhost_facts *facts, const struct 
 	int rc = 0;
 
 	if (caches)
-		rc = record_take_list(caches, "caches", 0, AXHOST_MAX_CACHES, facts->caches,
-				      sizeof(facts->caches[0]), &facts->cache_count, take_cache,
-				      place, err);
+		rc = axhost_record_take_list(caches, "caches", 0, AXHOST_MAX_CACHES, facts->caches,
+					     sizeof(facts->caches[0]), &facts->cache_count,
+					     take_cache, place, err);
 	if (rc)
 		return rc;
 	if (node_count <= RECORD_MAX_NODES && cpu_count <= RECORD_MAX_CPUS) {
@@ -146,14 +146,15 @@ static int take_topology(json_t *root, struct axhost_facts *facts, const struct 
 			return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM,
 					    "out of memory for a recorded host");
 	}
-	rc = record_take_list(nodes, "nodes", 1, RECORD_MAX_NODES, facts->nodes,
-			      sizeof(*facts->nodes), &facts->node_count, take_node, place, err);
+	rc = axhost_record_take_list(nodes, "nodes", 1, RECORD_MAX_NODES, facts->nodes,
+				     sizeof(*facts->nodes), &facts->node_count, take_node, place,
+				     err);
 	if (!rc)
 		rc = take_distances(json_object_get(root, "distances"), facts, place, err);
 	if (!rc)
-		rc = record_take_list(cpus, "cpus", 1, RECORD_MAX_CPUS, facts->cpus,
-				      sizeof(*facts->cpus), &facts->cpu_count, take_cpu, place,
-				      err);
+		rc = axhost_record_take_list(cpus, "cpus", 1, RECORD_MAX_CPUS, facts->cpus,
+					     sizeof(*facts->cpus), &facts->cpu_count, take_cpu,
+					     place, err);
 	if (!rc)
 		rc = resolve_nodes(facts, cpus, place, err);
 	return rc;
@@ -172,19 +173,19 @@ static int take_host(json_t *root, const char *name, struct axhost_facts *facts,
 	snprintf(place.text, sizeof(place.text), "%.120s: ", name);
 	snprintf(inner.text, sizeof(inner.text), "%.120s: features.", name);
 	if (!json_is_object(root))
-		return record_wrong(&place, "the text", root, "an object: { ... }", err);
+		return axhost_record_wrong(&place, "the text", root, "an object: { ... }", err);
 	if (!json_is_integer(format) || json_integer_value(format) != RECORD_FORMAT)
-		return record_wrong(&place, "axvm_host", format, "1, the format of recorded hosts",
-				    err);
-	rc = record_take_fields(&record_host, facts, root, &place, NULL, err);
+		return axhost_record_wrong(&place, "axvm_host", format,
+					   "1, the format of recorded hosts", err);
+	rc = axhost_record_take_fields(&axhost_record_host, facts, root, &place, NULL, err);
 	if (rc)
 		return rc;
 	if (!json_is_object(features))
-		return record_wrong(&place, "features", features, "an object: { ... }", err);
-	rc = record_take_fields(&record_features, facts, features, &inner, NULL, err);
+		return axhost_record_wrong(&place, "features", features, "an object: { ... }", err);
+	rc = axhost_record_take_fields(&axhost_record_features, facts, features, &inner, NULL, err);
 	if (!rc)
 		rc = take_topology(root, facts, &place, err);
-	return rc ? rc : record_check(name, facts, err);
+	return rc ? rc : axhost_record_check(name, facts, err);
 }
 
 int axhost_load_text(const char *name, const char *text, size_t length,

@@ -32,11 +32,11 @@ struct record_table {
 	size_t count;
 };
 
-extern const struct record_table record_host, record_features, record_cache, record_node,
-	record_pool, record_cpu;
+extern const struct record_table axhost_record_host, axhost_record_features, axhost_record_cache,
+	axhost_record_node, axhost_record_pool, axhost_record_cpu;
 /* Names of RECORD_CACHE by letter; NULL for others. */
-const char *record_cache_name(char type);
-char record_cache_letter(const char *name); /* 0: none */
+const char *axhost_record_cache_name(char type);
+char axhost_record_cache_letter(const char *name); /* 0: none */
 
 /* ---- record_values.c; all errors are -EINVAL with file, key, value and what was expected ---- */
 
@@ -45,21 +45,21 @@ struct record_place {
 	char text[256];
 };
 /* value: NULL when it is missing. */
-int record_wrong(const struct record_place *place, const char *key, const json_t *value,
-		 const char *expected, struct ax_error *err);
+int axhost_record_wrong(const struct record_place *place, const char *key, const json_t *value,
+			const char *expected, struct ax_error *err);
 /* Every field of the table from the object, which has no other keys. Fields that `skip` names must
  * not be there; it may be NULL. */
-int record_take_fields(const struct record_table *table, void *base, json_t *object,
-		       const struct record_place *place, bool (*skip)(const char *key),
-		       struct ax_error *err);
+int axhost_record_take_fields(const struct record_table *table, void *base, json_t *object,
+			      const struct record_place *place, bool (*skip)(const char *key),
+			      struct ax_error *err);
 /* The objects of a list one by one into an array of items of `size`. */
-typedef int record_take_fn(json_t *object, void *base, const struct record_place *place,
-			   struct ax_error *err);
-int record_take_list(json_t *list, const char *key, size_t min, size_t max, void *base, size_t size,
-		     size_t *ret_count, record_take_fn *take, const struct record_place *place,
-		     struct ax_error *err);
+typedef int axhost_record_take_fn(json_t *object, void *base, const struct record_place *place,
+				  struct ax_error *err);
+int axhost_record_take_list(json_t *list, const char *key, size_t min, size_t max, void *base,
+			    size_t size, size_t *ret_count, axhost_record_take_fn *take,
+			    const struct record_place *place, struct ax_error *err);
 
 /* record_check.c: what single values cannot tell. `name` is the file. */
-int record_check(const char *name, const struct axhost_facts *facts, struct ax_error *err);
+int axhost_record_check(const char *name, const struct axhost_facts *facts, struct ax_error *err);
 
 #endif

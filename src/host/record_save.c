@@ -97,7 +97,7 @@ static bool put_field(struct writer *w, const struct record_field *field, const 
 		put(w, *(const bool *)at ? "true" : "false");
 		break;
 	case RECORD_CACHE:
-		name = record_cache_name(*at);
+		name = axhost_record_cache_name(*at);
 		put(w, "\"%s\"", name ? name : "unified");
 		break;
 	case RECORD_OTHER:
@@ -134,11 +134,11 @@ static void put_cpu(struct writer *w, const struct axhost_facts *facts,
 static void put_node(struct writer *w, const struct axhost_node *node)
 {
 	put(w, "    {");
-	put_fields(w, &record_node, node);
+	put_fields(w, &axhost_record_node, node);
 	put(w, ", \"pools\": [");
 	for (size_t i = 0; i < node->pool_count; i++) {
 		put(w, i ? ",\n      {" : "\n      {");
-		put_fields(w, &record_pool, &node->pools[i]);
+		put_fields(w, &axhost_record_pool, &node->pools[i]);
 		put(w, "}");
 	}
 	put(w, node->pool_count ? "\n    ]}" : "]}");
@@ -161,15 +161,15 @@ static void put_distances(struct writer *w, const struct axhost_facts *facts)
 static void put_all(struct writer *w, const struct axhost_facts *facts)
 {
 	put(w, "{\n  \"axvm_host\": %d", RECORD_FORMAT);
-	for (size_t i = 0; i < record_host.count; i++)
-		put_field(w, &record_host.fields[i], facts, ",\n  ");
+	for (size_t i = 0; i < axhost_record_host.count; i++)
+		put_field(w, &axhost_record_host.fields[i], facts, ",\n  ");
 	put(w, ",\n  \"features\": {\n    ");
-	for (size_t i = 0; i < record_features.count; i++)
-		put_field(w, &record_features.fields[i], facts, i ? ",\n    " : "");
+	for (size_t i = 0; i < axhost_record_features.count; i++)
+		put_field(w, &axhost_record_features.fields[i], facts, i ? ",\n    " : "");
 	put(w, "\n  },\n  \"caches\": [");
 	for (size_t i = 0; i < facts->cache_count; i++) {
 		put(w, i ? ",\n    {" : "\n    {");
-		put_fields(w, &record_cache, &facts->caches[i]);
+		put_fields(w, &axhost_record_cache, &facts->caches[i]);
 		put(w, "}");
 	}
 	put(w, facts->cache_count ? "\n  ],\n  \"nodes\": [\n" : "],\n  \"nodes\": [\n");

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int record_wrong(const struct record_place *place, const char *key, const json_t *value,
-		 const char *expected, struct ax_error *err)
+int axhost_record_wrong(const struct record_place *place, const char *key, const json_t *value,
+			const char *expected, struct ax_error *err)
 {
 	AX_AUTO_FREE char *shown = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 
@@ -36,10 +36,10 @@ static int set_uint(const struct record_field *field, char *at, const json_t *va
 	snprintf(expected, sizeof(expected), "a whole number from %llu to %llu",
 		 (unsigned long long)field->min, (unsigned long long)max);
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return record_wrong(place, field->key, value, expected, err);
+		return axhost_record_wrong(place, field->key, value, expected, err);
 	number = (uint64_t)json_integer_value(value);
 	if (number < field->min || number > max)
-		return record_wrong(place, field->key, value, expected, err);
+		return axhost_record_wrong(place, field->key, value, expected, err);
 	if (field->size == 1)
 		*(uint8_t *)at = (uint8_t)number;
 	else if (field->size == 4)
@@ -57,7 +57,7 @@ static int set_text(const struct record_field *field, char *at, const json_t *va
 	snprintf(expected, sizeof(expected), "text of at most %zu bytes", field->size - 1);
 	if (!json_is_string(value) || json_string_length(value) >= field->size ||
 	    strlen(json_string_value(value)) != json_string_length(value))
-		return record_wrong(place, field->key, value, expected, err);
+		return axhost_record_wrong(place, field->key, value, expected, err);
 	memcpy(at, json_string_value(value), json_string_length(value) + 1);
 	return 0;
 }
@@ -74,14 +74,15 @@ static int set_field(const struct record_field *field, void *base, const json_t 
 		return set_uint(field, at, value, place, err);
 	case RECORD_BOOL:
 		if (value && !json_is_boolean(value))
-			return record_wrong(place, field->key, value, "true or false", err);
+			return axhost_record_wrong(place, field->key, value, "true or false", err);
 		*(bool *)at = value ? json_is_true(value) : field->otherwise;
 		return 0;
 	case RECORD_CACHE:
-		*at = json_is_string(value) ? record_cache_letter(json_string_value(value)) : '\0';
+		*at = json_is_string(value) ? axhost_record_cache_letter(json_string_value(value))
+					    : '\0';
 		return *at ? 0
-			   : record_wrong(place, field->key, value,
-					  "\"data\", \"instruction\" or \"unified\"", err);
+			   : axhost_record_wrong(place, field->key, value,
+						 "\"data\", \"instruction\" or \"unified\"", err);
 	case RECORD_OTHER:
 		break;
 	}
@@ -109,9 +110,9 @@ static int check_keys(const struct record_table *table, json_t *object,
 	return 0;
 }
 
-int record_take_fields(const struct record_table *table, void *base, json_t *object,
-		       const struct record_place *place, bool (*skip)(const char *key),
-		       struct ax_error *err)
+int axhost_record_take_fields(const struct record_table *table, void *base, json_t *object,
+			      const struct record_place *place, bool (*skip)(const char *key),
+			      struct ax_error *err)
 {
 	int rc = check_keys(table, object, place, err);
 
@@ -122,29 +123,29 @@ int record_take_fields(const struct record_table *table, void *base, json_t *obj
 		if (!skip || !skip(field->key))
 			rc = set_field(field, base, value, place, err);
 		else if (value)
-			rc = record_wrong(place, field->key, value, "nothing for an offline CPU",
-					  err);
+			rc = axhost_record_wrong(place, field->key, value,
+						 "nothing for an offline CPU", err);
 	}
 	return rc;
 }
 
-int record_take_list(json_t *list, const char *key, size_t min, size_t max, void *base, size_t size,
-		     size_t *ret_count, record_take_fn *take, const struct record_place *place,
-		     struct ax_error *err)
+int axhost_record_take_list(json_t *list, const char *key, size_t min, size_t max, void *base,
+			    size_t size, size_t *ret_count, axhost_record_take_fn *take,
+			    const struct record_place *place, struct ax_error *err)
 {
 	char expected[64];
 	int rc = 0;
 
 	snprintf(expected, sizeof(expected), "a list of %zu to %zu objects", min, max);
 	if (!json_is_array(list) || json_array_size(list) < min || json_array_size(list) > max)
-		return record_wrong(place, key, list, expected, err);
+		return axhost_record_wrong(place, key, list, expected, err);
 	for (size_t i = 0; !rc && i < json_array_size(list); i++) {
 		json_t *object = json_array_get(list, i);
 		struct record_place inner;
 
 		snprintf(inner.text, sizeof(inner.text), "%.200s%s[%zu]", place->text, key, i);
 		if (!json_is_object(object))
-			return record_wrong(&inner, "", object, "an object: { ... }", err);
+			return axhost_record_wrong(&inner, "", object, "an object: { ... }", err);
 		strcat(inner.text, ".");
 		rc = take(object, (char *)base + i * size, &inner, err);
 		(*ret_count)++;
