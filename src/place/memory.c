@@ -150,6 +150,18 @@ static uint64_t give(const struct place *p, const bool *memory, const uint64_t *
 	return rest;
 }
 
+/* A node that is to have memory has a granule at least: from the one that has most. */
+static void move_one(const struct place *p, uint64_t *units, uint32_t to)
+{
+	uint32_t from = 0;
+
+	for (uint32_t i = 1; i < p->facts->node_count; i++)
+		if (units[i] > units[from])
+			from = i;
+	units[from]--;
+	units[to]++;
+}
+
 void axplace_divide(const struct place *p, const struct choice *choice, uint64_t *ret_bytes)
 {
 	uint64_t granule = axplace_granule(p->levels[choice->level]);
@@ -160,8 +172,7 @@ void axplace_divide(const struct place *p, const struct choice *choice, uint64_t
 	for (uint32_t i = 0; i < p->facts->node_count; i++) {
 		weight[i] = 0;
 		most[i] = choice->memory[i] ? p->nodes[i].room[choice->level] / granule : 0;
-		units[i] = choice->memory[i];
-		rest -= units[i];
+		units[i] = 0;
 		if (choice->memory[i])
 			last = i;
 	}
@@ -170,6 +181,9 @@ void axplace_divide(const struct place *p, const struct choice *choice, uint64_t
 			weight[axplace_home(p, choice->memory, i)] += choice->vcpus[i];
 	while (rest)
 		rest = give(p, choice->memory, weight, most, units, rest);
+	for (uint32_t i = 0; i < p->facts->node_count; i++)
+		if (choice->memory[i] && !units[i])
+			move_one(p, units, i);
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
 		units[i] *= granule;
 	/* The last granule may be a short one. */

@@ -16,6 +16,7 @@ static const char *memory_wrong(const struct axhost_facts *facts,
 				const struct axplace_held *held, const struct axplace_plan *plan,
 				char *text_buf, size_t text_size)
 {
+	bool roomy = true;
 	uint64_t sum = 0, unit = granule_of(plan->memory[0].backing);
 
 	for (size_t i = 0; i < plan->memory_count; i++) {
@@ -39,6 +40,20 @@ static const char *memory_wrong(const struct axhost_facts *facts,
 			if (plan->distances[i * plan->memory_count + k] !=
 			    far_from(facts, node, node_at(facts, plan->memory[k].node)))
 				return "distances are not the host's";
+	}
+	/* Where every node has room for all of it, it is in proportion to vCPUs, up to rounding. */
+	for (size_t i = 0; i < plan->memory_count; i++)
+		roomy &= room_of(facts, request, held, node_at(facts, plan->memory[i].node),
+				 plan->memory[i].backing) >= request->memory_bytes + unit;
+	for (size_t i = 0; i < plan->memory_count && roomy; i++) {
+		uint64_t vcpus = 0, share, slack = unit * (plan->memory_count + 1);
+
+		for (size_t v = 0; v < plan->vcpu_count; v++)
+			vcpus += plan->vcpus[v].guest_node == i;
+		share = request->memory_bytes / request->vcpus * vcpus;
+		if (plan->memory[i].size_bytes + slack < share ||
+		    plan->memory[i].size_bytes > share + slack)
+			return "memory is not in proportion to vCPUs";
 	}
 	return sum == request->memory_bytes ? NULL : "memory does not add up";
 }
