@@ -36,18 +36,17 @@ static struct axplace_note *next(struct axplace_plan *plan)
 	return &notes[plan->note_count++];
 }
 
+/* Their ids, as many as there is room for. */
 static void list_nodes(const struct place *p, const struct choice *choice, char *buf,
 		       size_t buf_size)
 {
-	AX_AUTO_FREE uint32_t *ids = calloc(p->facts->node_count, sizeof(*ids));
+	uint32_t ids[32];
 	size_t count = 0;
 
-	buf[0] = '\0';
-	for (uint32_t i = 0; ids && i < p->facts->node_count; i++)
+	for (uint32_t i = 0; i < p->facts->node_count && count < AX_ARRAY_LEN(ids); i++)
 		if (axplace_uses(choice, i))
 			ids[count++] = p->facts->nodes[i].id;
-	if (ids)
-		axplace_format_ids(ids, count, buf, buf_size);
+	axplace_format_ids(ids, count, buf, buf_size);
 }
 
 static int note_nodes(const struct place *p, const struct choice *best, const struct choice *second,
