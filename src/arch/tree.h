@@ -34,6 +34,8 @@ struct axarch_tree_machine {
 	unsigned entry_align;
 	uint64_t flat_gpa;
 
+	/* CPUs tell of caches by registers; a tree then has to say which of them they share. */
+	bool has_cache_registers;
 	/* The id of a CPU, as its node's reg has it. */
 	uint64_t (*cpu_id)(const void *info, uint32_t index);
 	/* CPUs, interrupt controllers, and the devices only this architecture has. */

@@ -30,7 +30,8 @@ void axarch_tree_put_cpu(struct axfdt *fdt, const struct axarch_vm_config *confi
 /*
  * A cache that the CPUs of a package share (Devicetree Specification v0.4, 3.9). Without, Linux
  * takes a CPU's own first level for its last one and finds threads of a core that share none ("the
- * SMT domain not a subset of the MC domain"). Size and sets are not known, and need not be.
+ * SMT domain not a subset of the MC domain"). Size and sets are not known; where CPUs
+ * have registers for their caches, the tree need not tell them.
  */
 static void put_caches(struct axfdt *fdt, const struct axarch_tree_machine *m,
 		       const struct axarch_cpu_place *places)
@@ -98,7 +99,8 @@ void axarch_tree_put_topology(struct axfdt *fdt, const struct axarch_tree_machin
 	/* The plan has been refused where there are no places. */
 	if (!t || axarch_cpu_places(m->config, places, NULL) < 0)
 		return;
-	put_caches(fdt, m, places);
+	if (m->has_cache_registers)
+		put_caches(fdt, m, places);
 	put_cpu_map(fdt, m->config, places);
 	for (size_t i = 0; t->node_count && i < m->plan->memory_count; i++) {
 		snprintf(path, sizeof(path), "/memory@%llx",

@@ -77,6 +77,7 @@ int a64_load(struct axas *memory, const struct a64_boot_info *info, struct a64_s
 		.pvpanic_gpa = A64_PVPANIC_GPA,
 		.seed = seeded ? info->seed + kaslr : NULL,
 		.seed_bytes = seeded ? info->seed_bytes - kaslr : 0,
+		.has_cache_registers = true,
 		.kaslr_seed = seeded ? info->seed : NULL,
 		.load_kernel = load_kernel,
 		.initrd_ceiling = end < window ? end : window,

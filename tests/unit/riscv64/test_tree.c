@@ -104,16 +104,11 @@ static void nodes(void **state)
 		snprintf(path, sizeof(path), "/cpus/cpu@%x", i);
 		const uint32_t phandle = cell_at(fdt, path, "phandle", 0);
 		assert_int_equal(cell_at(fdt, path, "numa-node-id", 0), cpus[i]);
-		/* Packages share a cache, and no two the same. */
-		assert_int_equal(cell_at(fdt, path, "next-level-cache", 0),
-				 cell_at(fdt, cpus[i] ? "/cpus/l2-cache1" : "/cpus/l2-cache0",
-					 "phandle", 0));
+		/* Caches are all told of, or none (Linux finds fault with one that has no size). */
+		assert_null(axfdt_get(fdt, path, "next-level-cache", &size));
 		snprintf(path, sizeof(path), "/cpus/cpu-map/%s", places[i]);
 		assert_int_equal(cell_at(fdt, path, "cpu", 0), phandle);
 	}
-	assert_int_not_equal(cell_at(fdt, "/cpus/l2-cache0", "phandle", 0),
-			     cell_at(fdt, "/cpus/l2-cache1", "phandle", 0));
-	assert_int_equal(cell_at(fdt, "/cpus/l2-cache1", "cache-level", 0), 2);
 	assert_false(axfdt_has(fdt, "/cpus/cpu-map/socket2"));
 	assert_false(axfdt_has(fdt, "/cpus/cpu-map/socket1/cluster0/core1"));
 	for (uint32_t i = 0; i < 3; i++) {
