@@ -5,6 +5,7 @@
  */
 #include "private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,7 @@ static bool impossible(const struct sum *sum)
 static void split_row(const struct table *item, const struct table *rest, struct table *both,
 		      uint16_t *take, bool few_first)
 {
+	assert(item->at && rest->at);
 	for (uint32_t n = 0; n <= both->cap; n++) {
 		uint32_t least = n > rest->cap ? n - rest->cap : 0;
 		uint32_t most = item->cap < n ? item->cap : n;

@@ -1,10 +1,8 @@
 /* A plan as JSON: keys in the order of the alphabet, the same bytes for the same plan. */
-#include "private.h"
+#include "text.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 static json_t *numbers(const uint32_t *values, size_t count)
 {
@@ -84,7 +82,8 @@ int axplace_to_json(const struct axhost_facts *facts, const struct axplace_plan 
 		    char **ret_text, struct ax_error *err)
 {
 	json_t *cost = json_object(), *root;
-	char *text = NULL, *line = NULL;
+	struct text text = {0};
+	char *line = NULL;
 
 	for (int i = 0; i < AXPLACE_COSTS; i++)
 		json_object_set_new(cost, axplace_cost_name((enum axplace_cost)i),
@@ -101,14 +100,7 @@ int axplace_to_json(const struct axhost_facts *facts, const struct axplace_plan 
 		line = json_dumps(root, JSON_SORT_KEYS | JSON_INDENT(1));
 	json_decref(root);
 	if (line)
-		text = malloc(strlen(line) + 2);
-	if (text) {
-		strcpy(text, line);
-		strcat(text, "\n");
-	}
+		axplace_text_add(&text, "%s\n", line);
 	free(line);
-	if (!text)
-		return axplace_no_memory(err);
-	*ret_text = text;
-	return 0;
+	return axplace_text_take(&text, ret_text, err);
 }
