@@ -171,11 +171,13 @@ static void make_pages(const struct place *p, char *buf, size_t buf_size)
 	    best.found) {
 		axplace_divide(&other, &best, bytes);
 		for (uint32_t i = 0; i < facts.node_count; i++) {
-			uint64_t missing = bytes[i] / page,
-				 free_pages = axplace_pool_free(p, i, page);
+			uint64_t needed = bytes[i] / page;
+			/* What is promised to others may be more than is free now. */
+			uint64_t spare = axplace_pool_free(&other, i, page) - needed;
+			uint64_t made = axplace_free_bytes(p, i) / page;
 			uint64_t total = 0;
 
-			if (!best.memory[i] || missing <= free_pages)
+			if (!best.memory[i] || spare >= made)
 				continue;
 			for (size_t k = 0; k < facts.nodes[i].pool_count; k++)
 				if (facts.nodes[i].pools[k].page_size_bytes == page)
@@ -186,7 +188,7 @@ static void make_pages(const struct place *p, char *buf, size_t buf_size)
 					"%secho %llu > /sys/devices/system/node/node%u/hugepages/"
 					"hugepages-%llukB/nr_hugepages",
 					used ? "; " : "",
-					(unsigned long long)(total + missing - free_pages),
+					(unsigned long long)(total + made - spare),
 					facts.nodes[i].id, (unsigned long long)(page / 1024));
 		}
 		if (used >= buf_size)

@@ -268,6 +268,27 @@ static void test_pages(void **state)
 	scene_free(&s);
 }
 
+/* Others were promised more pages than are free: those have to be made too. */
+static void test_promised_pages(void **state)
+{
+	struct axhost_facts facts = host_make(1, 4, 2, 8 * GIB);
+	const struct axplace_held_memory promised = {0, 2 * MIB, 40 * MIB};
+	const struct axplace_held held = {.memory = &promised, .memory_count = 1};
+	struct scene s = {.facts = facts};
+	struct ax_error err;
+
+	(void)state;
+	host_pool(&facts, 0, 2 * MIB, 10);
+	s.request = (struct axplace_request){.vcpus = 2,
+					     .memory_bytes = 64 * MIB,
+					     .backing = AXAS_BACKING_HUGETLB_2M,
+					     .backing_is_must = true};
+	assert_int_equal(refuse(&facts, &s.request, &held, &err), -ENOMEM);
+	assert_non_null(strstr(err.hint, "echo 52 > "));
+	assert_int_equal(follow(&facts, &s.request, &held, err.hint), 2);
+	scene_free(&s);
+}
+
 static void test_cpuset(void **state)
 {
 	struct axhost_facts facts = host_make(2, 4, 2, 8 * GIB);
@@ -350,9 +371,10 @@ static void test_contradictions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_advice), cmocka_unit_test(test_memory_of_one_node),
-		cmocka_unit_test(test_cpus),          cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_cpuset),        cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_random_advice),  cmocka_unit_test(test_memory_of_one_node),
+		cmocka_unit_test(test_cpus),           cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_promised_pages), cmocka_unit_test(test_cpuset),
+		cmocka_unit_test(test_contradictions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
