@@ -13,8 +13,8 @@
 uint64_t program_start_ns;
 
 static const struct command *const commands[] = {
-	&cmd_run,  &cmd_selftest, &cmd_doctor,     &cmd_host,    &cmd_config,
-	&cmd_disk, &cmd_switch,   &cmd_completion, &cmd_version,
+	&cmd_run,    &cmd_selftest, &cmd_doctor, &cmd_host,       &cmd_plan,
+	&cmd_config, &cmd_disk,     &cmd_switch, &cmd_completion, &cmd_version,
 };
 
 const struct command *command_at(size_t index)

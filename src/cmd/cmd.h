@@ -17,8 +17,8 @@ struct command {
 	void (*help)(void);
 };
 
-extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_host, cmd_config, cmd_completion,
-	cmd_disk, cmd_switch, cmd_version;
+extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_host, cmd_plan, cmd_config,
+	cmd_completion, cmd_disk, cmd_switch, cmd_version;
 const struct command *command_at(size_t index); /* NULL past the end */
 extern uint64_t program_start_ns;
 

@@ -17,6 +17,9 @@ static void print_flags(const char *separator)
 	printf("--config%s--help", separator);
 }
 
+/* Of `axvm plan`, besides. */
+#define PLAN_FLAGS "--host --table --picture --json --svg"
+
 static void print_commands(void)
 {
 	const struct command *command;
@@ -51,7 +54,10 @@ static void bash(void)
 	       "\tcompletion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n"
 	       "\tesac\n\tcase $cur in\n\t-*) COMPREPLY=($(compgen -W \"");
 	print_flags(" ");
-	printf("\" -- \"$cur\")) ;;\n\t*) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n\tesac\n}\n"
+	printf("\" -- \"$cur\"))\n"
+	       "\t\t[ \"${COMP_WORDS[1]}\" != plan ] ||\n"
+	       "\t\t\tCOMPREPLY+=($(compgen -W \"" PLAN_FLAGS "\" -- \"$cur\")) ;;\n"
+	       "\t*) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n\tesac\n}\n"
 	       "complete -o filenames -F _axvm axvm\n");
 }
 
@@ -62,7 +68,8 @@ static void zsh(void)
 	print_commands();
 	printf("\nelif [[ $words[CURRENT] == -* ]]; then\n\tcompadd -- ");
 	print_flags(" ");
-	printf("\nelse\n\t_files\nfi\n");
+	printf("\n\t[[ $words[2] != plan ]] || compadd -- " PLAN_FLAGS "\n"
+	       "else\n\t_files\nfi\n");
 }
 
 /* In single quotes for the shell. */
@@ -76,6 +83,13 @@ static void print_quoted(const char *text)
 
 static void fish(void)
 {
+	static const char *const plan_flags[][2] = {
+		{"host -r", "plan on a recorded host"},
+		{"table", "print the table only"},
+		{"picture", "print the drawing only"},
+		{"json", "print the plan for programs"},
+		{"svg", "print the plan as a picture file"},
+	};
 	const struct axcfg_option *row;
 	const struct command *command;
 
@@ -88,11 +102,15 @@ static void fish(void)
 	for (size_t i = 0; (row = axcfg_option_at(i)); i++) {
 		if (!row->flag)
 			continue;
-		printf("complete -c axvm -n '__fish_seen_subcommand_from run config' -l %s%s -d ",
+		printf("complete -c axvm -n '__fish_seen_subcommand_from run config plan' -l %s%s "
+		       "-d ",
 		       row->flag, row->type == AXCFG_BOOL ? "" : " -r");
 		print_quoted(row->help);
 		printf("\n");
 	}
+	for (size_t i = 0; i < AX_ARRAY_LEN(plan_flags); i++)
+		printf("complete -c axvm -n '__fish_seen_subcommand_from plan' -l %s -d '%s'\n",
+		       plan_flags[i][0], plan_flags[i][1]);
 }
 
 static int run(int argc, char **argv)

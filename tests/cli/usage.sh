@@ -6,7 +6,7 @@ for word in help --help -h; do
 	check "usage/$word" 0 "Commands:" "axvm doctor" -- "$word"
 done
 says_where usage/help-on-stdout out
-for command in run selftest doctor host config completion version; do
+for command in run selftest doctor host plan config completion version; do
 	check "usage/help-of-$command" 0 "Usage: axvm $command" -- "$command" --help
 	check "usage/help-before-$command" 0 "Usage: axvm $command" -- help "$command"
 	check "usage/h-of-$command" 0 "Usage: axvm $command" -- "$command" -h
@@ -81,7 +81,7 @@ completes() {
 		printf "%s\n" "${COMPREPLY[@]}"' - "$scratch/completion" "$@" 2>"$err"
 }
 for try in "doctor axvm doc" "--memory axvm run --memo" "stdio axvm run --serial std" \
-	"check axvm config ch"; do
+	"check axvm config ch" "--picture axvm plan --p" "--memory axvm plan --memo"; do
 	read -r wanted words <<<"$try"
 	# shellcheck disable=SC2086
 	if completes $words | grep -qx -- "$wanted"; then
