@@ -76,6 +76,11 @@ void host_print_summary(const struct axhost_facts *facts);
 void host_print_profiles(const struct axhost_facts *facts);
 void host_print_tables(const struct axhost_facts *facts);
 
+/* plan_request.c: the plan of a VM with this configuration, while no other VM holds anything. */
+struct axplace_plan;
+int plan_make(const struct axcfg *config, const struct axhost_facts *facts,
+	      struct axplace_plan **ret_plan, struct ax_error *err);
+
 /* summary.c */
 void summary_print(const struct axvm *vm);
 void timeline_print(const struct axvm *vm);

@@ -1,7 +1,6 @@
 /*
- * axvm plan: where a VM with these options would run, on this host or a recorded one. Turns the
- * configuration into the planner's request and back: its hints come out in words of the command
- * line. What is best, and how it is drawn, is the planner's.
+ * axvm plan: where a VM with these options would run, on this host or a recorded one. Reads the
+ * words, prints the form that was asked for. What is best, and how it is drawn, is the planner's.
  */
 #include "cmd.h"
 
@@ -23,6 +22,19 @@ static int make_picture(const struct axhost_facts *facts, const struct axplace_p
 	if (!console_size(&columns, &rows) || !columns)
 		columns = 80;
 	return axplace_to_picture(facts, plan, columns, ret_text, err);
+}
+
+static int make_both(const struct axhost_facts *facts, const struct axplace_plan *plan,
+		     char **ret_text, struct ax_error *err)
+{
+	AX_AUTO_FREE char *table = NULL, *picture = NULL;
+	int rc = axplace_to_table(facts, plan, &table, err);
+
+	if (!rc)
+		rc = make_picture(facts, plan, &picture, err);
+	if (!rc && asprintf(ret_text, "%s\n%s", table, picture) < 0)
+		rc = ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory");
+	return rc;
 }
 
 static const struct form {
@@ -125,98 +137,6 @@ static int read_options(int argc, char **argv, struct wish *wish, const struct a
 	return rc;
 }
 
-/* ---- the request */
-
-static void set_backing(const struct axcfg *config, const struct axprof *profile,
-			struct axplace_request *request)
-{
-	static const enum axas_backing by_choice[] = {
-		[AXCFG_BACKING_ANON] = AXAS_BACKING_ANON,
-		[AXCFG_BACKING_THP] = AXAS_BACKING_THP,
-		[AXCFG_BACKING_HUGETLB_2M] = AXAS_BACKING_HUGETLB_2M,
-		[AXCFG_BACKING_HUGETLB_1G] = AXAS_BACKING_HUGETLB_1G,
-	};
-
-	request->backing = config->memory.backing == AXCFG_BACKING_AUTO
-				   ? profile->memory_backing
-				   : by_choice[config->memory.backing];
-	/* As for `run`: pages of a pool must be there, transparent ones are a wish. */
-	request->backing_is_must = config->memory.backing == AXCFG_BACKING_HUGETLB_2M ||
-				   config->memory.backing == AXCFG_BACKING_HUGETLB_1G;
-}
-
-/* Who names a CPU twice wants two vCPUs on it. */
-static void set_pins(const struct axcfg *config, uint32_t *pins, struct axplace_request *request)
-{
-	const struct axcfg_uint_list *list = &config->cpus.affinity;
-
-	for (size_t i = 0; i < list->count; i++) {
-		pins[i] = (uint32_t)list->values[i];
-		for (size_t k = 0; k < i; k++)
-			request->may_overcommit |= pins[k] == pins[i];
-	}
-	request->pins = pins;
-	request->pin_count = list->count;
-}
-
-/* The planner speaks of its request; what of that has an option is said by it. */
-static void translate(struct ax_error *err)
-{
-	static const struct {
-		const char *from, *to;
-	} words[] = {
-		{"vcpus=", "--cpus "},
-		{"memory=", "--memory "},
-		{"pins=none", "no --cpu-affinity"},
-		{"backing_is_must=no", "smaller pages by --memory-backing"},
-		{"may_overcommit=yes", "a --cpu-affinity that names CPUs twice"},
-	};
-	char text[sizeof(err->hint)] = "";
-	size_t used = 0;
-
-	for (const char *at = err->hint; *at && used + 1 < sizeof(text);) {
-		size_t i = 0;
-
-		while (i < AX_ARRAY_LEN(words) &&
-		       strncmp(at, words[i].from, strlen(words[i].from)) != 0)
-			i++;
-		if (i == AX_ARRAY_LEN(words)) {
-			text[used++] = *at++;
-			text[used] = '\0';
-			continue;
-		}
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", words[i].to);
-		at += strlen(words[i].from);
-	}
-	ax_error_hint(err, "%s", text);
-}
-
-static int make(const struct axcfg *config, const struct axhost_facts *facts,
-		struct axplace_plan **ret_plan, struct ax_error *err)
-{
-	uint32_t pins[AXCFG_MAX_CPUS];
-	struct axplace_request request = {
-		.vcpus = (uint32_t)config->cpus.count,
-		.memory_bytes = config->memory.size_bytes,
-		.io_threads = (uint32_t)config->io.threads,
-	};
-	const struct axprof *profile;
-	int rc = axprof_select(config->profile, facts, &profile, err);
-
-	if (rc)
-		return rc;
-	if (config->io.affinity.count)
-		ax_log(AX_LOG_WARN, "plan",
-		       "--io-affinity is no part of a plan, which chooses "
-		       "the CPUs of I/O threads itself");
-	set_backing(config, profile, &request);
-	set_pins(config, pins, &request);
-	rc = axplace_make(facts, profile, &request, NULL, ret_plan, err);
-	if (rc)
-		translate(err);
-	return rc;
-}
-
 /* ---- the command */
 
 static int print(make_form *form, const struct axhost_facts *facts, const struct axplace_plan *plan,
@@ -242,14 +162,9 @@ static int plan_and_print(const struct axcfg *config, const struct wish *wish, s
 		rc = axhost_load(wish->host, &facts, err);
 	if (rc)
 		return rc;
-	rc = make(config, &facts, &plan, err);
-	if (!rc && wish->form)
-		rc = print(wish->form->make, &facts, plan, err);
-	if (!rc && !wish->form) {
-		rc = print(axplace_to_table, &facts, plan, err);
-		puts("");
-		rc = rc ? rc : print(make_picture, &facts, plan, err);
-	}
+	rc = plan_make(config, &facts, &plan, err);
+	if (!rc)
+		rc = print(wish->form ? wish->form->make : make_both, &facts, plan, err);
 	axplace_free(plan);
 	axhost_free(&facts);
 	return rc;
