@@ -75,7 +75,7 @@ static void print_counts(const struct axhost_facts *facts)
 		cores += cpu->core == cores;
 		llcs += cpu->llc == llcs;
 	}
-	if (packages && cores % packages == 0 && facts->cpus_online % cores == 0)
+	if (packages && cores && cores % packages == 0 && facts->cpus_online % cores == 0)
 		printf("  %-26s %u socket%s x %u core%s x %u thread%s\n", "layout", packages,
 		       packages == 1 ? "" : "s", cores / packages, cores / packages == 1 ? "" : "s",
 		       facts->cpus_online / cores, facts->cpus_online / cores == 1 ? "" : "s");

@@ -28,7 +28,7 @@ static void read_caches(const char *root, struct axhost_facts *facts)
 		if (!cache->level)
 			return;
 		axhost_text(root, text, sizeof(text), "%s/type", base);
-		cache->type = text[0] == 'D' ? 'd' : text[0] == 'I' ? 'i' : 'u';
+		cache->type = (char)(text[0] == 'D' ? 'd' : text[0] == 'I' ? 'i' : 'u');
 		cache->size_bytes = axhost_number(root, "%s/size", base) * AX_KIB; /* "32K" */
 		cache->ways = (uint32_t)axhost_number(root, "%s/ways_of_associativity", base);
 		cache->line_bytes = (uint32_t)axhost_number(root, "%s/coherency_line_size", base);

@@ -146,7 +146,7 @@ int axhost_record_take_list(json_t *list, const char *key, size_t min, size_t ma
 		snprintf(inner.text, sizeof(inner.text), "%.200s%s[%zu]", place->text, key, i);
 		if (!json_is_object(object))
 			return axhost_record_wrong(&inner, "", object, "an object: { ... }", err);
-		strcat(inner.text, ".");
+		snprintf(inner.text, sizeof(inner.text), "%.200s%s[%zu].", place->text, key, i);
 		rc = take(object, (char *)base + i * size, &inner, err);
 		(*ret_count)++;
 	}

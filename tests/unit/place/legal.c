@@ -71,7 +71,7 @@ const char *plan_wrong(const struct axhost_facts *facts, const struct axprof *pr
 	/* Where no other CPU is left, or pins say so, CPUs of others may be taken. */
 	for (uint32_t i = 0; i < facts->cpu_count && !request->pin_count; i++)
 		take_held &= !cpu_usable(facts, request, held, false, i);
-	CHECK(plan->vcpu_count == request->vcpus && plan->memory_count >= 1, "counts");
+	CHECK(request->vcpus && plan->vcpu_count == request->vcpus && plan->memory_count, "counts");
 	wrong = memory_wrong(facts, request, held, plan, text, sizeof(text));
 	if (wrong)
 		return wrong;
