@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 	struct axplace_request request = {0};
 	struct ax_error err = {0};
 	size_t times;
-	uint64_t *ns, first;
+	uint64_t *ns, first, middle;
 	int rc = 0;
 
 	if (argc != 5)
@@ -59,8 +59,9 @@ int main(int argc, char **argv)
 	}
 	first = ns[0];
 	qsort(ns, times, sizeof(*ns), compare);
+	middle = ns[times / 2];
 	printf("%.1f %.1f %.1f %d\n", (double)first / 1000, (double)ns[0] / 1000,
-	       (double)ns[times / 2] / 1000, -rc);
+	       (double)middle / 1000, -rc);
 	axhost_free(&facts);
 	free(ns);
 	return 0;
