@@ -98,7 +98,7 @@ static int check_regions(const struct axcfg *config, struct ax_error *err)
 
 	for (size_t i = 0; !rc && i < config->memory.region_count; i++) {
 		const struct axcfg_region *region = &config->memory.regions[i];
-		char key[32];
+		char key[48];
 
 		snprintf(key, sizeof(key), "memory.regions[%zu]", i);
 		if (region->path)
