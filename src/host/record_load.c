@@ -96,7 +96,7 @@ static int take_distances(json_t *rows, struct axhost_facts *facts,
 			  const struct record_place *place, struct ax_error *err)
 {
 	const size_t n = facts->node_count;
-	char expected[96], key[40];
+	char expected[96], key[64];
 
 	snprintf(expected, sizeof(expected), "%zu rows of %zu distances, one for each node", n, n);
 	if (!json_is_array(rows) || json_array_size(rows) != n)
