@@ -98,7 +98,7 @@ static size_t follow(struct axhost_facts *facts, const struct axplace_request *r
 	snprintf(text, sizeof(text), "%s", list ? list + strlen("would work: ") : "");
 	for (char *one = text; *one; one = next) {
 		struct axplace_request changed = *request;
-		char whole[128], *part, *rest;
+		char whole[sizeof(text)], *part, *rest;
 
 		next = strstr(one, ", or ");
 		if (next) {
