@@ -209,6 +209,12 @@ static inline uint64_t ax_counter_read(const struct ax_counter *c)
 }
 
 uint64_t ax_clock_ns(void); /* CLOCK_MONOTONIC */
+/*
+ * For trying again to get what another process holds: false when since_ns is two seconds ago or
+ * more, otherwise sleeps for some milliseconds first. A monitor that was killed holds its files for
+ * a moment longer, until the kernel has taken its io_uring apart, and may be started again at once.
+ */
+bool ax_wait_for_release(uint64_t since_ns);
 
 /* ---- sizes --------------------------------------------------------------------------- */
 

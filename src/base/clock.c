@@ -13,3 +13,13 @@ uint64_t ax_clock_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
+
+bool ax_wait_for_release(uint64_t since_ns)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+
+	if (ax_clock_ns() - since_ns >= 2000000000ULL)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}

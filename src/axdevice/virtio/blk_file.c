@@ -92,8 +92,13 @@ static int lock_image(struct blk_file *file, struct ax_error *err)
 {
 	struct flock lock = {.l_type = file->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 	const bool test = file->lock == BLK_LOCK_TEST;
+	const uint64_t since_ns = ax_clock_ns();
+	int r;
 
-	if (fcntl(file->fd, test ? F_OFD_GETLK : F_OFD_SETLK, &lock) == 0) {
+	do
+		r = fcntl(file->fd, test ? F_OFD_GETLK : F_OFD_SETLK, &lock);
+	while (r && (errno == EAGAIN || errno == EACCES) && ax_wait_for_release(since_ns));
+	if (!r) {
 		file->locked = !test;
 		if (!test || lock.l_type == F_UNLCK)
 			return 0;

@@ -95,6 +95,8 @@ static int set_header(const struct net *net, int fd, struct ax_error *err)
 
 static int open_named(struct net *net, struct ax_error *err)
 {
+	const uint64_t since_ns = ax_clock_ns();
+
 	for (uint32_t i = 0; i < net->pair_count; i++) {
 		struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 		int r = open_tun(net, &net->pair[i].fd, err);
@@ -104,8 +106,9 @@ static int open_named(struct net *net, struct ax_error *err)
 		if (net->pair_count > 1)
 			ifr.ifr_flags |= IFF_MULTI_QUEUE;
 		memcpy(ifr.ifr_name, net->tap, sizeof(ifr.ifr_name));
-		if (ioctl(net->pair[i].fd, TUNSETIFF, &ifr) < 0)
-			return explain(net, errno, err);
+		while (ioctl(net->pair[i].fd, TUNSETIFF, &ifr) < 0)
+			if (errno != EBUSY || !ax_wait_for_release(since_ns))
+				return explain(net, errno, err);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
  * formats, direct I/O, descriptors in place of paths.
  */
 #include "blk_driver.h"
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <signal.h>
@@ -156,6 +157,31 @@ static void test_locks(void **state)
 	assert_int_equal(fcntl(image_fd, F_GETFD) >= 0, 1);
 }
 
+static void *let_go(void *arg)
+{
+	usleep(50000);
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* A monitor that was killed holds its lock until the kernel has taken its io_uring apart. */
+static void test_lock_of_the_dead(void **state)
+{
+	const struct axvirtio_blk_config config = blk_config(false);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct axvirtio *restarted = NULL;
+	pthread_t thread;
+	int other = open(config.path, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_true(other >= 0);
+	assert_int_equal(fcntl(other, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(pthread_create(&thread, NULL, let_go, &other), 0);
+	assert_int_equal(axvirtio_blk_create("a", &config, &restarted, &err), 0);
+	pthread_join(thread, NULL);
+	axvirtio_destroy(restarted);
+}
+
 static void test_truncated_under_us(void **state)
 {
 	const struct axvirtio_blk_config config = blk_config(false);
@@ -279,6 +305,7 @@ int main(void)
 		T(test_sizes),
 		T(test_no_format_guessing),
 		T(test_locks),
+		T(test_lock_of_the_dead),
 		T(test_truncated_under_us),
 		T(test_host_errors),
 		T(test_write_through),
