@@ -17,7 +17,7 @@ void axledger_clean(char *to, size_t size, const char *from)
 	size_t i;
 
 	for (i = 0; i + 1 < size && from[i]; i++)
-		to[i] = from[i] >= 0x20 && from[i] < 0x7f ? from[i] : '?';
+		to[i] = (char)(from[i] >= 0x20 && from[i] < 0x7f ? from[i] : '?');
 	to[i] = '\0';
 }
 
