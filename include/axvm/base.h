@@ -228,6 +228,11 @@ char *ax_format_size(uint64_t bytes, char *buf, size_t buf_size);
 
 /* ---- files --------------------------------------------------------------------------- */
 
+/* A regular file of at most `most` bytes, whole; *ret_text is malloc'ed, the caller's. `what` is
+ * for messages: "the configuration". Errors are AX_ERROR_CONFIGURATION: those of open(2), -EINVAL
+ * for another kind of file, -EFBIG. */
+int ax_read_text(const char *path, const char *what, size_t most, char **ret_text, size_t *ret_size,
+		 struct ax_error *err) AX_MUST_CHECK;
 /* Read or write all of len at offset, restarting on EINTR and short transfers.
  * -ENODATA when the file ends early, otherwise a negative errno. */
 int ax_pread_full(int fd, void *buf, size_t len, uint64_t offset);

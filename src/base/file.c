@@ -1,10 +1,15 @@
 /*
  * Whole transfers at an offset: restarted after signals (a kick may hit any thread) and after the
- * short transfers the kernel is free to make. Leaves opening, locking and sizes to the callers.
+ * short transfers the kernel is free to make; and small files that are read whole. Leaves opening,
+ * locking and sizes of others to the callers.
  */
 #include <axvm/base.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The last byte must have a place that off_t can name. */
@@ -54,5 +59,39 @@ int ax_pwrite_full(int fd, const void *buf, size_t len, uint64_t offset)
 		len -= (size_t)n;
 		offset += (uint64_t)n;
 	}
+	return 0;
+}
+
+int ax_read_text(const char *path, const char *what, size_t most, char **ret_text, size_t *ret_size,
+		 struct ax_error *err)
+{
+	/* Non-blocking, so that a FIFO by mistake does not hang us. */
+	AX_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	AX_AUTO_FREE char *text = NULL;
+	struct stat st;
+	int rc;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		rc = errno;
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, rc, "cannot open %s %s: %s", what,
+				    path, strerror(rc));
+	}
+	if (!S_ISREG(st.st_mode))
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: not a regular file",
+				    path);
+	if ((uint64_t)st.st_size > most)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EFBIG,
+				    "%s: %lld bytes are too many for %s, at most %zu", path,
+				    (long long)st.st_size, what, most);
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory", path);
+	rc = ax_pread_full(fd, text, (size_t)st.st_size, 0);
+	if (rc)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, -rc, "%s: cannot read it: %s",
+				    path, strerror(-rc));
+	*ret_text = text;
+	*ret_size = (size_t)st.st_size;
+	text = NULL;
 	return 0;
 }

@@ -6,12 +6,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MAX_FILE_BYTES (1u << 20)
 
@@ -187,30 +184,11 @@ int axcfg_builder_json(struct axcfg_builder *builder, const char *name, const ch
 
 int axcfg_builder_file(struct axcfg_builder *builder, const char *path, struct ax_error *err)
 {
-	AX_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	AX_AUTO_FREE char *text = NULL;
-	struct stat st;
-	int rc;
+	size_t size;
+	int rc = ax_read_text(path, "the configuration", MAX_FILE_BYTES, &text, &size, err);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		rc = errno;
-		ax_error_set(err, AX_ERROR_CONFIGURATION, rc,
-			     "cannot open the configuration %s: %s", path, strerror(rc));
+	if (rc == -ENOENT)
 		return ax_error_hint(err, "`axvm config dump > %s` writes one to start from", path);
-	}
-	if (!S_ISREG(st.st_mode))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: not a regular file",
-				    path);
-	if (st.st_size > MAX_FILE_BYTES)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EFBIG,
-				    "%s: %lld bytes are too many for a configuration, at most %u",
-				    path, (long long)st.st_size, MAX_FILE_BYTES);
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory", path);
-	rc = ax_pread_full(fd, text, (size_t)st.st_size, 0);
-	if (rc)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, -rc, "%s: cannot read it: %s",
-				    path, strerror(-rc));
-	return axcfg_builder_json(builder, path, text, (size_t)st.st_size, err);
+	return rc ? rc : axcfg_builder_json(builder, path, text, size, err);
 }

@@ -5,12 +5,9 @@
 #include "record_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MAX_FILE_BYTES (16u << 20)
 
@@ -218,30 +215,11 @@ int axhost_load_text(const char *name, const char *text, size_t length,
 
 int axhost_load(const char *path, struct axhost_facts *ret_facts, struct ax_error *err)
 {
-	AX_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	AX_AUTO_FREE char *text = NULL;
-	struct stat st;
-	int rc;
+	size_t size;
+	int rc = ax_read_text(path, "the recorded host", MAX_FILE_BYTES, &text, &size, err);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		rc = errno;
-		ax_error_set(err, AX_ERROR_CONFIGURATION, rc,
-			     "cannot open the recorded host %s: %s", path, strerror(rc));
+	if (rc == -ENOENT)
 		return ax_error_hint(err, "`axvm host --save FILE` records one");
-	}
-	if (!S_ISREG(st.st_mode))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: not a regular file",
-				    path);
-	if (st.st_size > MAX_FILE_BYTES)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EFBIG,
-				    "%s: %lld bytes are too many for a recorded host, at most %u",
-				    path, (long long)st.st_size, MAX_FILE_BYTES);
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "%s: out of memory", path);
-	rc = ax_pread_full(fd, text, (size_t)st.st_size, 0);
-	if (rc)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, -rc, "%s: cannot read it: %s",
-				    path, strerror(-rc));
-	return axhost_load_text(path, text, (size_t)st.st_size, ret_facts, err);
+	return rc ? rc : axhost_load_text(path, text, size, ret_facts, err);
 }

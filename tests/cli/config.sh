@@ -35,7 +35,7 @@ check config/nul 2 "nul.json" "not valid JSON" -- run --config nul.json
 head -c 200000 /dev/zero | tr '\0' '[' >deep.json
 check config/deep 2 "deep.json" "not valid JSON" -- run --config deep.json
 truncate -s 3M large.json
-check config/too-large 2 "large.json" "too many for a configuration" -- run --config large.json
+check config/too-large 2 "large.json" "too many for the configuration" -- run --config large.json
 head -c 4096 /dev/urandom >noise.json
 check config/noise 2 "noise.json" "not valid JSON" -- run --config noise.json
 mkdir -p adir

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -125,10 +126,33 @@ static void a_short_write_ends_in_its_error(void **state)
 	assert_int_equal(size, 6000);
 }
 
+static void a_text_is_read_whole_or_not(void **state)
+{
+	AX_AUTO_CLOSE int fd = memory_file();
+	AX_AUTO_FREE char *text = NULL;
+	struct ax_error err = {0};
+	size_t size = 0;
+	char path[64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(ax_pwrite_full(fd, "a\0bcd", 5, 0), 0);
+	assert_int_equal(ax_read_text(path, "the list", 4, &text, &size, &err), -EFBIG);
+	assert_non_null(strstr(err.message, "5 bytes are too many for the list, at most 4"));
+	assert_null(text);
+	assert_int_equal(ax_read_text(path, "the list", 5, &text, &size, &err), 0);
+	assert_int_equal(size, 5);
+	assert_memory_equal(text, "a\0bcd", 5);
+	assert_int_equal(ax_read_text("/nonexistent", "the list", 5, &text, &size, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "cannot open the list /nonexistent: No such file"));
+	assert_int_equal(ax_read_text("/proc", "the list", 5, &text, &size, &err), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(a_text_is_read_whole_or_not),
 		cmocka_unit_test(a_short_file_is_told),
 		cmocka_unit_test(offsets_beyond_off_t_are_refused),
 		cmocka_unit_test(errors_of_the_kernel_pass_through),
