@@ -17,7 +17,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* ---- compiler helpers ---------------------------------------------------------------- */
+/* ---- compiler helpers ------------------------------------------------------------------------ */
 
 #define AX_PRINTF(fmt, args)               __attribute__((format(printf, fmt, args)))
 #define AX_MUST_CHECK                      __attribute__((warn_unused_result))
@@ -61,7 +61,7 @@ static inline uint64_t ax_align_up(uint64_t v, uint64_t align)
 	return (v + align - 1) & ~(align - 1);
 }
 
-/* ---- errors -------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /*
  * How bad it is. Severity drives behaviour: anything below CRITICAL leaves the VM usable
@@ -159,7 +159,7 @@ static inline bool ax_error_requires_shutdown(const struct ax_error *err)
 	return err->severity >= AX_SEVERITY_CRITICAL;
 }
 
-/* ---- log ----------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 enum ax_log_level { AX_LOG_ERROR, AX_LOG_WARN, AX_LOG_INFO, AX_LOG_DEBUG, AX_LOG_TRACE };
 
@@ -190,7 +190,7 @@ struct ax_ratelimit {
 void ax_log_limited(struct ax_ratelimit *limit, enum ax_log_level level, const char *layer,
 		    const char *fmt, ...) AX_PRINTF(4, 5);
 
-/* ---- counters ------------------------------------------------------------------------ */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 /* One writer thread, any number of readers: an add is a plain load and store, never a lock. */
 struct ax_counter {
@@ -216,7 +216,7 @@ uint64_t ax_clock_ns(void); /* CLOCK_MONOTONIC */
  */
 bool ax_wait_for_release(uint64_t since_ns);
 
-/* ---- sizes --------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /*
  * "512M", "1G", "4096", "2MiB" -> bytes; binary units K, M, G, T with optional "iB" or "B", any
@@ -226,7 +226,7 @@ int ax_parse_size(const char *text, uint64_t default_unit, uint64_t *ret_bytes);
 /* Shortest exact form: "512M", "1536K", "17". buf holds at least 24 bytes. Returns buf. */
 char *ax_format_size(uint64_t bytes, char *buf, size_t buf_size);
 
-/* ---- files --------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* A regular file of at most `most` bytes, whole; *ret_text is malloc'ed, the caller's. `what` is
  * for messages: "the configuration". Errors are AX_ERROR_CONFIGURATION: those of open(2), -EINVAL
@@ -238,7 +238,7 @@ int ax_read_text(const char *path, const char *what, size_t most, char **ret_tex
 int ax_pread_full(int fd, void *buf, size_t len, uint64_t offset);
 int ax_pwrite_full(int fd, const void *buf, size_t len, uint64_t offset);
 
-/* ---- listening Unix sockets ----------------------------------------------------------- */
+/* ---- listening Unix sockets ------------------------------------------------------------------ */
 
 /* A Unix socket with a name in the file system, mode 0600, owned by the caller. */
 struct ax_listener {
@@ -263,7 +263,7 @@ int ax_listener_check(const char *path, struct ax_error *err);
  * -EACCES, or -ENAMETOOLONG. */
 int ax_socket_probe(const char *path);
 
-/* ---- threads ------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 struct ax_thread; /* opaque; created by start, freed by join */
 
@@ -272,11 +272,13 @@ struct ax_thread_config {
 	const int *cpus;  /* host CPUs the thread may run on; NULL: wherever its creator may */
 	size_t cpu_count;
 	size_t stack_bytes; /* 0: 256 KiB */
+	int policy;         /* sched(7): SCHED_OTHER (0), SCHED_BATCH, SCHED_FIFO, SCHED_RR */
+	int priority;       /* of the last two */
 };
 
-/* Affinity is set before fn runs. All signals are blocked in the thread but the kick and the fault
- * signals (SIGBUS ...), which must reach the program's handler.
- * On success the caller owns *ret_thread and ends it with ax_thread_join. */
+/* Affinity and policy are set before fn runs. All signals are blocked in the thread but the kick
+ * and the fault signals (SIGBUS ...), which must reach the program's handler. On success the caller
+ * owns *ret_thread and ends it with ax_thread_join. */
 int ax_thread_start(const struct ax_thread_config *config, void (*fn)(void *arg), void *arg,
 		    struct ax_thread **ret_thread, struct ax_error *err) AX_MUST_CHECK;
 void ax_thread_join(struct ax_thread *thread); /* NULL is fine */
@@ -289,7 +291,31 @@ pid_t ax_thread_tid(const struct ax_thread *thread);
  */
 void ax_thread_kick(struct ax_thread *thread);
 
-/* ---- event loop ---------------------------------------------------------------------- */
+/* What the kernel tells of a thread of this process. */
+struct ax_task {
+	int cpu; /* where it runs, or ran last; -1: not told */
+	/* Where it may run, as the kernel writes lists ("0-3,8"); ends in "..." when that is
+	 * longer. */
+	char allowed[128];
+	uint32_t allowed_count;
+	bool has_times;   /* the kernel counts these (schedstat) */
+	uint64_t run_ns;  /* on a CPU */
+	uint64_t wait_ns; /* would run, and had none: others' time */
+};
+/* A list of CPUs as the kernel writes them, like `allowed` above, of numbers in any order. Returns
+ * buf. */
+char *ax_format_cpus(const int *cpus, size_t count, char *buf, size_t buf_size);
+/* Any thread; the other is not stopped. -ENOENT or -ESRCH when it has ended. */
+int ax_task_look(pid_t tid, struct ax_task *ret_task);
+
+/* From now on it may run on these CPUs only; tid 0: the caller. Negative errno of
+ * sched_setaffinity(2). */
+int ax_task_move(pid_t tid, const int *cpus, size_t count);
+/* All threads of this process whose name matches the pattern of fnmatch(3), as far as the kernel
+ * lets us: for its own, like "vhost-*". */
+void ax_task_move_named(const char *pattern, const int *cpus, size_t count);
+
+/* ---- event loop ------------------------------------------------------------------------------ */
 
 /*
  * One loop belongs to one thread (control, io N), which calls ax_loop_run: readiness of fds,
@@ -414,6 +440,9 @@ int ax_loop_post_own(struct ax_loop *loop, struct ax_post *post);
 void ax_loop_cancel_post(struct ax_loop *loop, struct ax_post *post);
 int ax_loop_run(struct ax_loop *loop, struct ax_error *err); /* until ax_loop_stop */
 void ax_loop_stop(struct ax_loop *loop);
+/* The loop's thread may run on other CPUs now: so may the kernel's workers for what it began. On
+ * that thread; at the start of a run it happens by itself. */
+void ax_loop_confine(struct ax_loop *loop);
 /* For tests and single-threaded programs: do all there is to do now, without waiting, by epoll.
  * true when there was something. */
 bool ax_loop_step(struct ax_loop *loop);

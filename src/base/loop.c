@@ -77,7 +77,7 @@ void ax_loop_destroy(struct ax_loop *loop)
 	free(loop);
 }
 
-/* ---- the run ------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Calls for when there is nothing to do. A loop that is never idle makes them now and then. */
 static void run_idle(struct ax_loop *loop, bool idle)
@@ -196,6 +196,12 @@ void ax_loop_stop(struct ax_loop *loop)
 	atomic_store(&loop->stop, true);
 	ax_loop_wake(loop);
 	pthread_mutex_unlock(&loop->post_lock);
+}
+
+void ax_loop_confine(struct ax_loop *loop)
+{
+	if (loop->engine->confine)
+		loop->engine->confine(loop);
 }
 
 const char *ax_loop_engine_name(const struct ax_loop *loop)

@@ -67,6 +67,8 @@ struct ax_loop_methods {
 	/* So many operations are under way that a wait is short, whatever else is to be done. */
 	bool (*busy)(const struct ax_loop *loop);
 	void (*forget)(struct ax_loop *loop, unsigned slot);
+	/* Workers of the kernel go where this thread is. NULL: there are none. */
+	void (*confine)(struct ax_loop *loop);
 };
 
 struct ax_loop {
@@ -103,20 +105,20 @@ extern const struct ax_loop_methods ax_loop_uring; /* where AX_HAVE_IO_URING */
 int32_t ax_loop_perform(struct ax_loop *loop, const struct ax_op *op);
 int ax_loop_uring_probe(struct ax_error *err);
 
-/* ---- loop_event.c ---- */
+/* ---- loop_event.c ---------------------------------------------------------------------------- */
 /* Whether callbacks of events may be called: not after stop. */
 bool ax_loop_may_call(const struct ax_loop *loop);
 void ax_loop_dispatch(struct ax_event *event, uint32_t events);
 
 void ax_loop_free_dead(struct ax_loop *loop);
 
-/* ---- loop_timer.c ---- */
+/* ---- loop_timer.c ---------------------------------------------------------------------------- */
 /* How long a wait may last; AX_LOOP_FOREVER without timers. */
 uint64_t ax_loop_timeout_ns(const struct ax_loop *loop);
 bool ax_loop_run_timers(struct ax_loop *loop);
 void ax_loop_unlink_timer(struct ax_event *timer);
 
-/* ---- loop_queue.c ---- */
+/* ---- loop_queue.c ---------------------------------------------------------------------------- */
 void ax_loop_begin(struct ax_loop *loop, struct ax_op *op);
 bool ax_loop_writes_quickly(int fd); /* loop_quick.c, where AX_HAVE_IO_URING */
 void ax_loop_wake(struct ax_loop *loop);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- operations ---------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 void ax_loop_begin(struct ax_loop *loop, struct ax_op *op)
 {
@@ -59,7 +59,7 @@ void ax_op_fallocate(struct ax_loop *loop, struct ax_op *op, int fd, int mode, u
 	ax_loop_begin(loop, op);
 }
 
-/* ---- kept fds ------------------------------------------------------------------------ */
+/* ---- kept fds -------------------------------------------------------------------------------- */
 
 void ax_loop_keep_fd(struct ax_loop *loop, int fd)
 {
@@ -91,7 +91,7 @@ void ax_loop_forget_fd(struct ax_loop *loop, int fd)
 	}
 }
 
-/* ---- deferred ------------------------------------------------------------------------ */
+/* ---- deferred -------------------------------------------------------------------------------- */
 
 static void defer(struct ax_deferred_list *list, struct ax_deferred *deferred)
 {
@@ -150,7 +150,7 @@ bool ax_loop_run_deferred(struct ax_loop *loop, struct ax_deferred_list *list)
 	return any;
 }
 
-/* ---- posts --------------------------------------------------------------------------- */
+/* ---- posts ----------------------------------------------------------------------------------- */
 
 void ax_loop_wake(struct ax_loop *loop)
 {

@@ -49,7 +49,7 @@ static struct io_uring_sqe *next_sqe(struct ax_loop *loop)
 	return sqe;
 }
 
-/* ---- operations ---------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 void ax_ring_forget(struct ax_loop *loop, unsigned slot)
 {
@@ -157,7 +157,7 @@ static void complete_op(struct ax_loop *loop, struct ax_op *op, int32_t result)
 	op->fn(op, result);
 }
 
-/* ---- events -------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 int ax_ring_watch(struct ax_event *event)
 {

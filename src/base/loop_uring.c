@@ -3,10 +3,12 @@
  * whose one io_uring_enter hands over all that was asked for and waits. What the requests are is in
  * loop_request.c. A ring belongs to one run: it is made, used and ended by the thread that runs.
  */
+#include "cpu_mask.h"
 #include "loop_ring.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,14 +85,19 @@ int ax_loop_uring_probe(struct ax_error *err)
 }
 
 /* Workers of the kernel (for what would block) may run on all of the cpuset's CPUs by default; they
- * shall stay where this thread was put. */
-static void confine_workers(struct io_uring *ring)
+ * shall stay where this thread may run. New ones are put there by the kernel, those that are there
+ * by us, which it allows since Linux 6.3; before, they stay until they have been idle for seconds.
+ */
+static void uring_confine(struct ax_loop *loop)
 {
-	cpu_set_t mine, all;
+	struct cpu_mask mine = {0};
+	char workers[32];
 
-	if (sched_getaffinity(0, sizeof(mine), &mine) == 0 &&
-	    sched_getaffinity(getpid(), sizeof(all), &all) == 0 && !CPU_EQUAL(&mine, &all))
-		io_uring_register_iowq_aff(ring, sizeof(mine), &mine);
+	if (sched_getaffinity(0, sizeof(mine), mine.sets) != 0)
+		return;
+	io_uring_register_iowq_aff(&loop->ring->uring, sizeof(mine), mine.sets);
+	snprintf(workers, sizeof(workers), "iou-wrk-%d", (int)gettid());
+	ax_cpu_mask_move_named(&mine, workers);
 }
 
 static int uring_start(struct ax_loop *loop, struct ax_error *err)
@@ -106,8 +113,8 @@ static int uring_start(struct ax_loop *loop, struct ax_error *err)
 		return rc;
 	}
 	io_uring_register_ring_fd(&ring->uring); /* 5.18: enter need not look the fd up */
-	confine_workers(&ring->uring);
 	loop->ring = ring;
+	uring_confine(loop);
 	for (struct ax_event *event = loop->live; event; event = event->next) {
 		if (event->kind == AX_EVENT_TIMER)
 			continue;
@@ -286,4 +293,5 @@ const struct ax_loop_methods ax_loop_uring = {
 	.drain = uring_drain,
 	.busy = uring_busy,
 	.forget = ax_ring_forget,
+	.confine = uring_confine,
 };

@@ -1,17 +1,16 @@
 /*
- * Threads: named, pinned before their function runs, with a small stack of their own, deaf to every
- * signal but the kick.
+ * Threads: named, pinned and in their scheduling class before their function runs, with a small
+ * stack of their own, deaf to every signal but the kick.
  *
  * Owns: the kick signal and its empty handler. Leaves to callers: which CPU is the right one, and
  * ending the thread's function before joining.
  */
-#include <axvm/base.h>
+#include "cpu_mask.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,12 +19,7 @@
 #include <unistd.h>
 
 #define DEFAULT_STACK_BYTES (256 * AX_KIB)
-#define MAX_CPUS            8192 /* the most that Linux can be built for */
-#define NAME_BYTES          16   /* TASK_COMM_LEN, with its NUL */
-
-struct cpu_mask {
-	cpu_set_t sets[MAX_CPUS / CPU_SETSIZE]; /* for the CPU_*_S macros */
-};
+#define NAME_BYTES          16 /* TASK_COMM_LEN, with its NUL */
 
 struct ax_thread {
 	pthread_t pthread;
@@ -34,7 +28,9 @@ struct ax_thread {
 	char name[NAME_BYTES];
 	bool pinned;
 	struct cpu_mask wanted;
-	int missing_cpu; /* asked for but not granted; -1: none. Written before `started`. */
+	int policy, priority;
+	int missing_cpu;  /* asked for but not granted; -1: none. Written before `started`. */
+	int policy_errno; /* likewise; 0: granted */
 	pid_t tid;
 	sem_t started;
 };
@@ -89,7 +85,11 @@ static void *thread_main(void *opaque)
 	pthread_setname_np(pthread_self(), thread->name);
 	thread->tid = gettid();
 	thread->missing_cpu = thread->pinned ? find_missing_cpu(&thread->wanted) : -1;
-	bool go = thread->missing_cpu < 0;
+	if (thread->policy != SCHED_OTHER &&
+	    sched_setscheduler(0, thread->policy,
+			       &(struct sched_param){.sched_priority = thread->priority}) != 0)
+		thread->policy_errno = errno;
+	bool go = thread->missing_cpu < 0 && !thread->policy_errno;
 	void (*fn)(void *arg) = thread->fn;
 	void *arg = thread->arg;
 	sem_post(&thread->started);
@@ -111,33 +111,6 @@ static void *probe_allowed_main(void *opaque)
 	return NULL;
 }
 
-/* "0-3,8,10-11"; ends in "..." when there is no room for all. */
-static void format_cpu_list(const struct cpu_mask *mask, char *buf, size_t buf_size)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (int cpu = 0; cpu < MAX_CPUS; cpu++) {
-		if (!CPU_ISSET_S(cpu, sizeof(*mask), mask->sets))
-			continue;
-		int last = cpu;
-		while (last + 1 < MAX_CPUS && CPU_ISSET_S(last + 1, sizeof(*mask), mask->sets))
-			last++;
-		const char *comma = used ? "," : "";
-		char range[32];
-		if (last > cpu)
-			snprintf(range, sizeof(range), "%s%d-%d", comma, cpu, last);
-		else
-			snprintf(range, sizeof(range), "%s%d", comma, cpu);
-		if (used + strlen(range) + sizeof("...") > buf_size) {
-			snprintf(buf + used, buf_size - used, "...");
-			return;
-		}
-		used += (size_t)snprintf(buf + used, buf_size - used, "%s", range);
-		cpu = last;
-	}
-}
-
 static int refuse_cpu(struct ax_error *err, const char *name, int cpu)
 {
 	struct cpu_mask allowed = {0};
@@ -146,12 +119,26 @@ static int refuse_cpu(struct ax_error *err, const char *name, int cpu)
 
 	if (pthread_create(&probe, NULL, probe_allowed_main, &allowed) == 0) {
 		pthread_join(probe, NULL);
-		format_cpu_list(&allowed, list, sizeof(list));
+		ax_cpu_mask_format(&allowed, list, sizeof(list));
 	}
 	ax_error_set(err, AX_ERROR_THREAD, EINVAL,
 		     "cannot pin thread \"%s\" to host CPU %d: not among the allowed CPUs %s", name,
 		     cpu, list);
 	return ax_error_hint(err, "choose host CPUs out of %s, or widen the cpuset", list);
+}
+
+static int refuse_policy(struct ax_error *err, const struct ax_thread *thread)
+{
+	const bool real_time = thread->policy == SCHED_FIFO || thread->policy == SCHED_RR;
+
+	ax_error_set(err, AX_ERROR_THREAD, thread->policy_errno,
+		     "cannot give thread \"%s\" the scheduling class %d with priority %d: %s",
+		     thread->name, thread->policy, thread->priority,
+		     strerror(thread->policy_errno));
+	return ax_error_hint(err, real_time && thread->policy_errno == EPERM
+					  ? "it takes CAP_SYS_NICE, or a limit of real-time "
+					    "priority (ulimit -r) that high"
+					  : "choose another scheduling class");
 }
 
 /* Fills thread->wanted. A negative errno for a number that no Linux could have. */
@@ -213,6 +200,8 @@ int ax_thread_start(const struct ax_thread_config *config, void (*fn)(void *arg)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a thread");
 	thread->fn = fn;
 	thread->arg = arg;
+	thread->policy = config->policy;
+	thread->priority = config->priority;
 	snprintf(thread->name, sizeof(thread->name), "%s", config->name ? config->name : "ax");
 	sem_init(&thread->started, 0, 0);
 
@@ -234,9 +223,10 @@ int ax_thread_start(const struct ax_thread_config *config, void (*fn)(void *arg)
 	}
 	while (sem_wait(&thread->started) != 0)
 		; /* EINTR */
-	if (thread->missing_cpu >= 0) {
+	if (thread->missing_cpu >= 0 || thread->policy_errno) {
 		pthread_join(thread->pthread, NULL);
-		rc = refuse_cpu(err, thread->name, thread->missing_cpu);
+		rc = thread->policy_errno ? refuse_policy(err, thread)
+					  : refuse_cpu(err, thread->name, thread->missing_cpu);
 		goto fail;
 	}
 	*ret_thread = thread;

@@ -163,7 +163,7 @@ static void timers_fire_in_order(void **state)
 	ax_loop_destroy(loop);
 }
 
-/* ---- deferred ------------------------------------------------------------------------ */
+/* ---- deferred -------------------------------------------------------------------------------- */
 
 struct later {
 	struct ax_deferred deferred;
@@ -272,7 +272,7 @@ static void idle_calls_come_to_a_busy_loop(void **state)
 	close(fds[1]);
 }
 
-/* ---- removal and the end -------------------------------------------------------------- */
+/* ---- removal and the end --------------------------------------------------------------------- */
 
 /* The loop holds nothing of an fd that was removed and closed: the other end sees it at once. */
 static void remove_and_close(void *ctx, int fd, uint32_t events)

@@ -4,8 +4,10 @@
  */
 #include "loop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 static void every_kind_of_operation(void **state)
@@ -262,6 +264,80 @@ static void a_slow_operation_keeps_nobody(void **state)
 	close(zero);
 }
 
+/* The thread of the kernel's that does this thread's slow operation; 0: none yet. */
+static pid_t find_worker(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	char path[300], name[32], wanted[32];
+	const struct dirent *item;
+	pid_t found = 0;
+
+	snprintf(wanted, sizeof(wanted), "iou-wrk-%d\n", (int)gettid());
+	while (tasks && (item = readdir(tasks))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", item->d_name);
+		FILE *file = fopen(path, "re");
+
+		if (file && fgets(name, sizeof(name), file) && !strcmp(name, wanted))
+			found = (pid_t)strtol(item->d_name, NULL, 10);
+		if (file)
+			fclose(file);
+	}
+	if (tasks)
+		closedir(tasks);
+	return found;
+}
+
+struct move {
+	struct ax_op op;
+	struct ax_loop *loop;
+	pid_t worker;
+	bool can_be_moved; /* since Linux 6.3 */
+	cpu_set_t to, seen;
+};
+
+/* The worker has just ended this, and waits for more. */
+static void move_after_a_sync(struct ax_op *op, int32_t result)
+{
+	struct move *move = ax_container_of(op, struct move, op);
+
+	(void)result;
+	move->worker = find_worker();
+	sched_setaffinity(0, sizeof(move->to), &move->to);
+	ax_loop_confine(move->loop);
+	if (move->worker) {
+		sched_getaffinity(move->worker, sizeof(move->seen), &move->seen);
+		move->can_be_moved =
+			sched_setaffinity(move->worker, sizeof(move->to), &move->to) == 0;
+	}
+	ax_loop_stop(move->loop);
+}
+
+/* Where the loop's thread goes, those go that work for it already. */
+static void workers_move_with_the_thread(void **state)
+{
+	cpu_set_t before;
+
+	(void)state;
+	sched_getaffinity(0, sizeof(before), &before);
+	if (engine == AX_LOOP_EPOLL || CPU_COUNT(&before) < 2)
+		skip();
+	struct move move = {.op.fn = move_after_a_sync, .loop = new_loop(), .to = before};
+	for (int cpu = 0; CPU_COUNT(&move.to) > 1; cpu++)
+		CPU_CLR(cpu, &move.to);
+	int fd = new_file();
+	ax_op_fdatasync(move.loop, &move.op, fd);
+	run(move.loop);
+	sched_setaffinity(0, sizeof(before), &before);
+	ax_loop_destroy(move.loop);
+	close(fd);
+	assert_true(move.worker > 0);
+	if (!move.can_be_moved) {
+		print_message("SKIP: this kernel lets nobody move its workers\n");
+		skip();
+	}
+	assert_true(CPU_EQUAL(&move.seen, &move.to));
+}
+
 /* A number that is forgotten and reused means the new file, not the one the ring had. */
 struct reuse {
 	struct io io;
@@ -326,6 +402,7 @@ int main(void)
 		cmocka_unit_test(operations_begin_operations),
 		cmocka_unit_test(operations_outlive_the_stop),
 		cmocka_unit_test(a_slow_operation_keeps_nobody),
+		cmocka_unit_test(workers_move_with_the_thread),
 		cmocka_unit_test(kept_fds_are_forgotten),
 	};
 	return RUN_WITH_BOTH("base-loop-io", tests);

@@ -100,6 +100,40 @@ static void must_not_run(void *arg)
 	*(bool *)arg = true;
 }
 
+static void read_policy(void *arg)
+{
+	*(int *)arg = sched_getscheduler(0);
+}
+
+static void the_class_is_set_before_the_function_runs(void **state)
+{
+	static const int policies[] = {SCHED_OTHER, SCHED_BATCH, SCHED_IDLE};
+	struct ax_thread *thread = NULL;
+	struct ax_error err = {0};
+	bool ran = false;
+	int seen;
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(policies); i++) {
+		struct ax_thread_config config = {.policy = policies[i]};
+
+		seen = -1;
+		assert_int_equal(ax_thread_start(&config, read_policy, &seen, &thread, &err), 0);
+		ax_thread_join(thread);
+		assert_int_equal(seen, policies[i]);
+	}
+	/* sched(7): real-time classes have priorities from 1 to 99. */
+	struct ax_thread_config config = {.name = "vcpu 3", .policy = SCHED_FIFO, .priority = 100};
+	thread = NULL;
+	assert_int_equal(ax_thread_start(&config, must_not_run, &ran, &thread, &err), -EINVAL);
+	assert_null(thread);
+	assert_false(ran);
+	assert_int_equal(err.kind, AX_ERROR_THREAD);
+	assert_non_null(strstr(err.message, "\"vcpu 3\""));
+	assert_non_null(strstr(err.message, "priority 100"));
+	assert_true(err.hint[0]);
+}
+
 /* One missing CPU is enough, also beside others that exist; our own affinity stays as it was. */
 static void a_missing_cpu_is_named(void **state)
 {
@@ -314,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(affinity_is_set_before_the_function_runs),
+		cmocka_unit_test(the_class_is_set_before_the_function_runs),
 		cmocka_unit_test(a_missing_cpu_is_named),
 		cmocka_unit_test(only_the_kick_and_faults_are_unblocked),
 		cmocka_unit_test(stacks),
