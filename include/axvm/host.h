@@ -29,7 +29,10 @@ struct axhost_cpu {
 	uint32_t node;    /* index into nodes */
 	bool online;
 	bool isolated; /* isolcpus= or an isolated cpuset: the scheduler keeps others away */
-	bool allowed;  /* by our affinity mask and our cpuset; only these may a thread be put on */
+	bool tickless; /* nohz_full=: no timer tick while a single thread runs there */
+	/* By our affinity mask and our cpuset; only these may a thread be put on. The mask that all
+	 * processes begin with lacks the isolated ones: they are allowed then, too. */
+	bool allowed;
 };
 
 struct axhost_node {
@@ -63,10 +66,15 @@ struct axhost_facts {
 	size_t pool_count;
 	bool thp; /* transparent huge pages for shared memory or by madvise */
 	/* CPU flags and KVM abilities that profiles ask for. */
-	bool vmx, svm, ept, invariant_tsc, x2apic, tsc_scaling, apicv, gbpages, hypervisor;
-	bool numa_balancing;         /* the kernel moves pages after their users by itself */
-	uint64_t memory_limit_bytes; /* of our cgroup (v2) and those above it; 0: none */
-	char mitigations[512];       /* "mds: Clear CPU buffers; meltdown: PTI": those at work */
+	bool vmx, svm, ept, npt, invariant_tsc, x2apic, tsc_scaling, apicv, gbpages, hypervisor;
+	bool numa_balancing; /* the kernel moves pages after their users by itself */
+	/* Of our cgroup or the one above it that leaves us the least; 0: none. In use is what the
+	 * kernel cannot have back by dropping files; it may be more than the limit. */
+	uint64_t memory_limit_bytes, memory_limit_used_bytes;
+	/* Of a CPU: the time that our cgroup and those above it let all our threads have
+	 * together; 0: as much as there is. */
+	uint32_t cpu_limit_thousandths;
+	char mitigations[512]; /* "mds: Clear CPU buffers; meltdown: PTI": those at work */
 	char kernel_release[64];
 
 	/* Topology, sorted by id; present CPUs, offline ones too. */
@@ -94,6 +102,19 @@ int axhost_load_text(const char *name, const char *text, size_t length,
 /* The facts as JSON; *ret_text is malloc'ed, the caller's. */
 int axhost_save(const struct axhost_facts *facts, char **ret_text,
 		struct ax_error *err) AX_MUST_CHECK;
+/* The ids of the nodes that these CPUs are of now, without reading all the rest. A CPU that is
+ * offline, or negative, is of none: AXHOST_NONE. root as in axhost_read. */
+void axhost_nodes_of(const char *root, const int *cpus, size_t count, uint32_t *ret_nodes);
+/*
+ * IPIs that the guest of a vCPU's thread sends and KVM sees: not those that the processor delivers
+ * by itself. KVM's statistics have no such number, its tracepoints on x86 do, which are counted
+ * from here to the close (perf_event_open(2)): so somebody else's vCPU can be counted for as long
+ * as one looks. Any thread of the host that this user may trace. AX_ERROR_UNSUPPORTED with why not.
+ */
+struct axhost_ipis;
+int axhost_ipis_open(pid_t tid, struct axhost_ipis **ret_ipis, struct ax_error *err) AX_MUST_CHECK;
+uint64_t axhost_ipis_read(const struct axhost_ipis *ipis); /* since the open */
+void axhost_ipis_close(struct axhost_ipis *ipis);          /* NULL is fine */
 void axhost_free(struct axhost_facts *facts); /* what read or load allocated; zeroed is fine */
 
 #endif

@@ -8,7 +8,7 @@
  *     axledger_held     what living VMs hold; the planner takes it
  *     axledger_claim    this VM's entry, for as long as the claim lives
  *     axledger_close    the planning lock is free; the claim stays
- *     axledger_populated, axledger_release
+ *     axledger_populated, axledger_promise, axledger_release
  *
  * A ledger belongs to one thread at a time, so does a claim. Several ledgers in one process exclude
  * each other as those of several processes do, and each claim of a process counts.
@@ -44,9 +44,10 @@ struct axledger_vm {
 	uint64_t promised_bytes; /* 0 once it is populated */
 };
 
-/* cpus and memory have the shape that struct axplace_held wants. */
+/* cpus, holders and memory have the shape that struct axplace_held wants. */
 struct axledger_held {
-	uint32_t *cpus; /* ids, ascending, each once, though several VMs may share one */
+	uint32_t *cpus;    /* ids, ascending, each once, though several VMs may share one */
+	uint32_t *holders; /* how many VMs have each of them */
 	size_t cpu_count;
 	struct axledger_memory *memory; /* one row for each node and page size, ascending */
 	size_t memory_count;
@@ -90,6 +91,20 @@ int axledger_held(struct axledger *ledger, struct axledger_held *ret_held,
 		  struct ax_error *err) AX_MUST_CHECK;
 void axledger_held_free(struct axledger_held *held); /* zeroed is fine */
 
+/* ---- the directory, for what else VMs keep there --------------------------------------------- */
+
+#define AXLEDGER_PATH_LENGTH 64U
+
+/* The one that axledger_open would use, made and looked at as there; nothing is locked.
+ * -ENAMETOOLONG when `size` is too small. */
+int axledger_make_directory(const char *directory, char *path, size_t size,
+			    struct ax_error *err) AX_MUST_CHECK;
+/* Those in which VMs that this user may see can have something: the one of all users and this
+ * user's own, as far as they are there and safe. Nothing is made. Returns how many. */
+size_t axledger_directories(char paths[2][AXLEDGER_PATH_LENGTH]);
+
+/* ---- claims ---------------------------------------------------------------------------------- */
+
 /* What a VM is going to hold; all of it stays the caller's. */
 struct axledger_request {
 	const char *name;     /* for people; cut, and other than printable ASCII replaced */
@@ -108,6 +123,9 @@ int axledger_claim(struct axledger *ledger, const struct axledger_request *reque
 /* The memory is touched, so it is missing from what the nodes have free: it counts no more as
  * promised. Needs no ledger, waits for nobody, cannot fail. */
 void axledger_populated(struct axledger_claim *claim);
+/* It is given back, to be taken again: it counts as promised once more, as far as nobody keeps that
+ * from being said. */
+void axledger_promise(struct axledger_claim *claim);
 /* Removes the entry. Needs no ledger and waits for nobody. NULL is fine. */
 void axledger_release(struct axledger_claim *claim);
 

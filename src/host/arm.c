@@ -35,7 +35,7 @@ static bool number(const char *line, const char *key, uint32_t *ret)
 
 	if (strncmp(line, key, strlen(key)) != 0 || !colon)
 		return false;
-	*ret = (uint32_t)strtoul(colon + 1, NULL, 0);
+	*ret = axhost_count(strtoul(colon + 1, NULL, 0));
 	return true;
 }
 
@@ -55,7 +55,7 @@ void axhost_name_arm(const struct axhost_arm *arm, struct axhost_facts *facts)
 	if (!arm->present)
 		return;
 	facts->model = arm->part;
-	facts->stepping = arm->variant << 4 | (arm->revision & 0xf);
+	facts->stepping = axhost_count(arm->variant << 4 | (arm->revision & 0xf));
 	snprintf(facts->vendor, sizeof(facts->vendor), "0x%x", arm->implementer & 0xff);
 	for (size_t i = 0; i < AX_ARRAY_LEN(implementers); i++)
 		if (implementers[i].implementer == arm->implementer)

@@ -1,6 +1,6 @@
 /*
- * Which logical CPUs there are, which of them are online and isolated, and the caches of the first.
- * Who shares what with whom is in groups.c and nodes.c.
+ * Which logical CPUs there are, which of them are online, isolated and tickless, and the caches of
+ * the first. Who shares what with whom is in groups.c and nodes.c.
  */
 #include "host_private.h"
 
@@ -20,25 +20,30 @@ static void read_caches(const char *root, struct axhost_facts *facts)
 		return;
 	for (uint32_t i = 0; i < AXHOST_MAX_CACHES; i++) {
 		struct axhost_cache *cache = &facts->caches[i];
+		uint64_t level;
 		char base[80];
 
 		snprintf(base, sizeof(base), "/sys/devices/system/cpu/cpu%u/cache/index%u",
 			 first->id, i);
-		cache->level = (uint8_t)axhost_number(root, "%s/level", base);
-		if (!cache->level)
+		level = axhost_number(root, "%s/level", base);
+		if (!level || level > AXHOST_MAX_LEVEL)
 			return;
+		cache->level = (uint8_t)level;
 		axhost_text(root, text, sizeof(text), "%s/type", base);
 		cache->type = (char)(text[0] == 'D' ? 'd' : text[0] == 'I' ? 'i' : 'u');
-		cache->size_bytes = axhost_number(root, "%s/size", base) * AX_KIB; /* "32K" */
-		cache->ways = (uint32_t)axhost_number(root, "%s/ways_of_associativity", base);
-		cache->line_bytes = (uint32_t)axhost_number(root, "%s/coherency_line_size", base);
+		cache->size_bytes =
+			axhost_bytes(axhost_number(root, "%s/size", base), AX_KIB); /* "32K" */
+		cache->ways = axhost_count(axhost_number(root, "%s/ways_of_associativity", base));
+		cache->line_bytes =
+			axhost_count(axhost_number(root, "%s/coherency_line_size", base));
 		axhost_text(root, text, sizeof(text), "%s/shared_cpu_list", base);
 		cache->shared_by = (uint32_t)axhost_list_count(text, AXHOST_MAX_CPU_ID);
 		facts->cache_count++;
 	}
 }
 
-static void mark_isolated(const char *root, struct axhost_facts *facts, const char *path)
+/* Sets the bool at `offset` of every CPU that a list has. */
+static void mark(const char *root, struct axhost_facts *facts, const char *path, size_t offset)
 {
 	char text[AXHOST_LIST_BYTES];
 	struct axhost_list list = {.at = text, .max = AXHOST_MAX_CPU_ID};
@@ -49,7 +54,7 @@ static void mark_isolated(const char *root, struct axhost_facts *facts, const ch
 		struct axhost_cpu *cpu = axhost_find_cpu(facts, id);
 
 		if (cpu)
-			cpu->isolated = true;
+			*(bool *)((char *)cpu + offset) = true;
 	}
 }
 
@@ -98,9 +103,13 @@ int axhost_read_cpus(const char *root, const char *online, struct axhost_facts *
 		cpu->online = cpu->allowed = true;
 		facts->cpus_online++;
 	}
-	mark_isolated(root, facts, "/sys/devices/system/cpu/isolated");
+	mark(root, facts, "/sys/devices/system/cpu/isolated",
+	     offsetof(struct axhost_cpu, isolated));
 	/* Partitions of cpuset are told by the root group alone (Linux 6.7). */
-	mark_isolated(root, facts, "/sys/fs/cgroup/cpuset.cpus.isolated");
+	mark(root, facts, "/sys/fs/cgroup/cpuset.cpus.isolated",
+	     offsetof(struct axhost_cpu, isolated));
+	mark(root, facts, "/sys/devices/system/cpu/nohz_full",
+	     offsetof(struct axhost_cpu, tickless));
 	read_caches(root, facts);
 	return 0;
 }

@@ -43,6 +43,7 @@ static void read_flags(const char *line, struct axhost_facts *facts)
 	facts->vmx = has_flag(line, "vmx");
 	facts->svm = has_flag(line, "svm");
 	facts->ept = has_flag(line, "ept");
+	facts->npt = has_flag(line, "npt");
 	facts->x2apic = has_flag(line, "x2apic");
 	facts->gbpages = has_flag(line, "pdpe1gb");
 	facts->hypervisor = has_flag(line, "hypervisor");
@@ -76,13 +77,13 @@ static void read_cpuinfo(const char *root, struct axhost_facts *facts, bool coun
 			copy_value(facts->model_name, sizeof(facts->model_name), line);
 		} else if (!strncmp(line, "cpu family", 10)) {
 			copy_value(number, sizeof(number), line);
-			facts->family = (uint32_t)strtoul(number, NULL, 10);
+			facts->family = axhost_count(strtoul(number, NULL, 10));
 		} else if (!strncmp(line, "model\t", 6)) {
 			copy_value(number, sizeof(number), line);
-			facts->model = (uint32_t)strtoul(number, NULL, 10);
+			facts->model = axhost_count(strtoul(number, NULL, 10));
 		} else if (!strncmp(line, "stepping", 8)) {
 			copy_value(number, sizeof(number), line);
-			facts->stepping = (uint32_t)strtoul(number, NULL, 10);
+			facts->stepping = axhost_count(strtoul(number, NULL, 10));
 		} else if (!strncmp(line, "flags", 5)) {
 			read_flags(line, facts);
 		} else if (!strncmp(line, "vmx flags", 9)) {
@@ -104,10 +105,13 @@ static void read_meminfo(const char *root, struct axhost_facts *facts)
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (sscanf(line, "MemTotal: %llu", &kib) == 1)
-			facts->memory_bytes = kib * AX_KIB;
+			facts->memory_bytes = axhost_bytes(kib, AX_KIB);
 		else if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
-			facts->memory_available_bytes = kib * AX_KIB;
+			facts->memory_available_bytes = axhost_bytes(kib, AX_KIB);
 	}
+	/* A container's files may be made up from several. */
+	if (facts->memory_available_bytes > facts->memory_bytes)
+		facts->memory_available_bytes = facts->memory_bytes;
 }
 
 static void read_kernel(const char *root, struct axhost_facts *facts)
@@ -121,6 +125,8 @@ static void read_kernel(const char *root, struct axhost_facts *facts)
 	/* KVM's own word counts more than the CPU's: a module may have it switched off. */
 	if (axhost_text(root, text, sizeof(text), "/sys/module/kvm_intel/parameters/ept"))
 		facts->ept = text[0] == 'Y' || text[0] == '1';
+	if (axhost_text(root, text, sizeof(text), "/sys/module/kvm_amd/parameters/npt"))
+		facts->npt = text[0] == 'Y' || text[0] == '1';
 	/* 1 balances, 2 demotes to slow memory (Linux 5.18), 3 is both. */
 	facts->numa_balancing = axhost_number(root, "/proc/sys/kernel/numa_balancing") != 0;
 	axhost_text(root, facts->kernel_release, sizeof(facts->kernel_release),
@@ -129,7 +135,7 @@ static void read_kernel(const char *root, struct axhost_facts *facts)
 
 /*
  * On the way to every VM, so it opens few files: about 105 for 40 CPUs on two nodes, of which 20
- * tell of cores, 28 of caches and packages, 15 of nodes and their pools, 20 of mitigations. A file
+ * tell of cores, 30 of caches and packages, 15 of nodes and their pools, 20 of mitigations. A file
  * that tells of a group of CPUs is read once for the group.
  */
 void axhost_read(const char *root, struct axhost_facts *ret_facts)

@@ -97,15 +97,13 @@ static int lock(const struct axledger *self, uint32_t wait_ms, struct ax_error *
 int axledger_open(const char *directory, uint32_t wait_ms, struct axledger **ret_ledger,
 		  struct ax_error *err)
 {
-	static const struct ledger_places places = {.shared = "/run/axvm", .temporary = "/tmp"};
 	struct axledger *self = calloc(1, sizeof(*self));
 	int rc;
 
 	if (!self)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for the ledger");
 	self->fd = -1;
-	rc = directory ? axledger_place_given(self, directory, err)
-		       : axledger_place_default(self, &places, err);
+	rc = axledger_place(self, directory, err);
 	if (!rc)
 		rc = lock(self, wait_ms, err);
 	if (rc) {

@@ -140,6 +140,11 @@ void axledger_populated(struct axledger_claim *claim)
 	set_lock(claim->fd, F_UNLCK, LEDGER_BYTE_PROMISED, 1);
 }
 
+void axledger_promise(struct axledger_claim *claim)
+{
+	(void)set_lock(claim->fd, F_WRLCK, LEDGER_BYTE_PROMISED, 1);
+}
+
 void axledger_release(struct axledger_claim *claim)
 {
 	if (!claim)

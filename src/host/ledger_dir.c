@@ -16,6 +16,8 @@
 
 #define SHARED_MODE 01777 /* everybody writes, nobody removes what is another's */
 
+static const struct ledger_places default_places = {.shared = "/run/axvm", .temporary = "/tmp"};
+
 static int open_directory(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -152,4 +154,49 @@ int axledger_place_default(struct axledger *self, const struct ledger_places *pl
 			 "not seen, nor do they see this one (%.96s)",
 			 places->shared, strerror(code), self->path);
 	return rc;
+}
+
+int axledger_place(struct axledger *self, const char *directory, struct ax_error *err)
+{
+	return directory ? axledger_place_given(self, directory, err)
+			 : axledger_place_default(self, &default_places, err);
+}
+
+/* ---- for what is no ledger ------------------------------------------------------------------- */
+
+int axledger_make_directory(const char *directory, char *path, size_t size, struct ax_error *err)
+{
+	struct axledger place = {.fd = -1};
+	int rc = axledger_place(&place, directory, err);
+
+	if (rc || !place.path)
+		return rc;
+	close(place.fd);
+	if (strlen(place.path) >= size)
+		rc = fail(err, ENAMETOOLONG, place.path);
+	else
+		memcpy(path, place.path, strlen(place.path) + 1);
+	free(place.path);
+	return rc;
+}
+
+size_t axledger_directories(char paths[2][AXLEDGER_PATH_LENGTH])
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		int fd;
+
+		if (i)
+			snprintf(paths[count], AXLEDGER_PATH_LENGTH, "%s/axvm-%u",
+				 default_places.temporary, (unsigned)geteuid());
+		else
+			snprintf(paths[count], AXLEDGER_PATH_LENGTH, "%s", default_places.shared);
+		fd = open_directory(paths[count]);
+		if (fd < 0)
+			continue;
+		count += check_safe(fd, paths[count], i == 1, NULL) == 0;
+		close(fd);
+	}
+	return count;
 }

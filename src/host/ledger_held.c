@@ -153,8 +153,7 @@ static int look_at(struct ledger_sum *self, const struct dirent *item, struct ax
 	return rc;
 }
 
-/* ---- all of them
- * --------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static int read_all(struct ledger_sum *self, struct ax_error *err)
 {

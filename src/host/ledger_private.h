@@ -50,14 +50,12 @@ int axledger_entry_check(const struct axledger_request *entry, const char **ret_
 /* Printable ASCII, cut to size; anything else becomes '?'. */
 void axledger_clean(char *to, size_t size, const char *from);
 
-#define LEDGER_CPU_WORDS ((AXHOST_MAX_CPU_ID + 64) / 64)
-
 struct ledger_sum {
 	const struct axledger *ledger;
 	char *text; /* LEDGER_ENTRY_MAX + 1 bytes, for one entry at a time */
-	uint64_t cpus[LEDGER_CPU_WORDS];
-	struct axledger_held held; /* memory is not summed up before the end */
-	ino_t *files;              /* of each VM */
+	uint32_t holders[AXHOST_MAX_CPU_ID + 1]; /* of each CPU */
+	struct axledger_held held;               /* memory is not summed up before the end */
+	ino_t *files;                            /* of each VM */
 	size_t memory_room, vm_room;
 };
 /* The name is the file's, by anybody. */
@@ -78,5 +76,7 @@ struct ledger_places {
 int axledger_place_given(struct axledger *self, const char *directory, struct ax_error *err);
 int axledger_place_default(struct axledger *self, const struct ledger_places *places,
 			   struct ax_error *err);
+/* A NULL directory is the default. */
+int axledger_place(struct axledger *self, const char *directory, struct ax_error *err);
 
 #endif

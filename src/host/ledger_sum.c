@@ -1,6 +1,6 @@
 /*
- * What living VMs hold together: CPUs as a bitmap while entries come in, and rows of memory, which
- * are sorted and added up at the end, so that many entries take time in proportion.
+ * What living VMs hold together: how many have each CPU, and rows of memory, which are sorted and
+ * added up at the end, so that many entries take time in proportion.
  */
 #include "ledger_private.h"
 
@@ -72,7 +72,7 @@ int axledger_sum_add(struct ledger_sum *self, const struct stat *file,
 		.pid = entry->pid, .uid = file->st_uid, .cpu_count = (uint32_t)entry->cpu_count};
 	memcpy(vm->name, entry->name, sizeof(vm->name));
 	for (size_t i = 0; i < entry->cpu_count; i++)
-		self->cpus[entry->cpus[i] / 64] |= 1ULL << entry->cpus[i] % 64;
+		self->holders[entry->cpus[i]]++;
 	for (size_t i = 0; i < rows; i++) {
 		held->memory[held->memory_count++] = entry->memory[i];
 		saturate(&vm->promised_bytes, entry->memory[i].bytes);
@@ -109,14 +109,17 @@ static int sum_cpus(struct ledger_sum *self, struct ax_error *err)
 	struct axledger_held *held = &self->held;
 	size_t count = 0;
 
-	for (size_t i = 0; i < LEDGER_CPU_WORDS; i++)
-		count += (size_t)__builtin_popcountll(self->cpus[i]);
+	for (uint32_t i = 0; i <= AXHOST_MAX_CPU_ID; i++)
+		count += self->holders[i] > 0;
 	held->cpus = calloc(count ? count : 1, sizeof(*held->cpus));
-	if (!held->cpus)
+	held->holders = calloc(count ? count : 1, sizeof(*held->holders));
+	if (!held->cpus || !held->holders)
 		return axledger_no_memory(err);
 	for (uint32_t i = 0; i <= AXHOST_MAX_CPU_ID; i++)
-		if (self->cpus[i / 64] >> i % 64 & 1)
-			held->cpus[held->cpu_count++] = i;
+		if (self->holders[i]) {
+			held->cpus[held->cpu_count] = i;
+			held->holders[held->cpu_count++] = self->holders[i];
+		}
 	return 0;
 }
 
@@ -136,6 +139,7 @@ int axledger_sum_finish(struct ledger_sum *self, struct axledger_held *ret_held,
 void axledger_held_free(struct axledger_held *held)
 {
 	free(held->cpus);
+	free(held->holders);
 	free(held->memory);
 	free(held->vms);
 	*held = (struct axledger_held){0};

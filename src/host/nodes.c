@@ -19,6 +19,11 @@ static int by_size(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static bool is_page_size(uint64_t kib)
+{
+	return kib >= 4 && kib <= INT64_MAX / AX_KIB && !(kib & (kib - 1));
+}
+
 /* In KiB, smallest first. The same on all nodes, so they are looked for once. */
 static size_t page_sizes(const char *root, uint64_t *ret_kib)
 {
@@ -35,7 +40,7 @@ static size_t page_sizes(const char *root, uint64_t *ret_kib)
 		ret_kib[count] = 0;
 		if (!strncmp(entry->d_name, "hugepages-", 10))
 			ret_kib[count] = strtoull(entry->d_name + 10, NULL, 10);
-		count += ret_kib[count] > 0 && ret_kib[count] <= UINT64_MAX / AX_KIB;
+		count += is_page_size(ret_kib[count]);
 	}
 	closedir(dir);
 	qsort(ret_kib, count, sizeof(*ret_kib), by_size);
@@ -50,8 +55,8 @@ static void read_pools(const char *root, const char *where, const uint64_t *kib,
 		struct axhost_page_pool *pool = &node->pools[node->pool_count++];
 
 		pool->page_size_bytes = kib[i] * AX_KIB;
-		pool->total = axhost_number(root, "%s/hugepages-%llukB/nr_hugepages", where,
-					    (unsigned long long)kib[i]);
+		pool->total = axhost_count(axhost_number(root, "%s/hugepages-%llukB/nr_hugepages",
+							 where, (unsigned long long)kib[i]));
 		if (!pool->total)
 			continue;
 		pool->free = axhost_number(root, "%s/hugepages-%llukB/free_hugepages", where,
@@ -73,10 +78,10 @@ static void read_memory(const char *root, struct axhost_node *node)
 		if (sscanf(line, "Node %*u %31[^:]: %llu", key, &kib) != 2)
 			continue;
 		if (!strcmp(key, "MemTotal"))
-			node->memory_bytes = kib * AX_KIB;
+			node->memory_bytes = axhost_bytes(kib, AX_KIB);
 		for (size_t i = 0; i < AX_ARRAY_LEN(had); i++)
 			if (!strcmp(key, had[i]))
-				node->memory_free_bytes += kib * AX_KIB;
+				node->memory_free_bytes += axhost_bytes(kib, AX_KIB);
 	}
 	if (node->memory_free_bytes > node->memory_bytes)
 		node->memory_free_bytes = node->memory_bytes;
@@ -208,4 +213,27 @@ void axhost_sum_pools(struct axhost_facts *facts)
 				sum->free += of_node->free;
 			}
 		}
+}
+
+void axhost_nodes_of(const char *root, const int *cpus, size_t count, uint32_t *ret_nodes)
+{
+	char text[AXHOST_LIST_BYTES], members[AXHOST_LIST_BYTES];
+	struct axhost_list nodes = {.at = text, .max = AXHOST_MAX_NODE_ID};
+	uint32_t node, cpu;
+
+	for (size_t i = 0; i < count; i++)
+		ret_nodes[i] = AXHOST_NONE;
+	/* Without any, as axhost_read has it: one node that holds everything. */
+	if (!axhost_text(root, text, sizeof(text), NODES "/online"))
+		for (size_t i = 0; i < count; i++)
+			ret_nodes[i] = cpus[i] < 0 ? AXHOST_NONE : 0;
+	while (axhost_list_next(&nodes, &node)) {
+		struct axhost_list list = {.at = members, .max = AXHOST_MAX_CPU_ID};
+
+		axhost_text(root, members, sizeof(members), NODES "/node%u/cpulist", node);
+		while (axhost_list_next(&list, &cpu))
+			for (size_t i = 0; i < count; i++)
+				if (cpus[i] >= 0 && (uint32_t)cpus[i] == cpu)
+					ret_nodes[i] = node;
+	}
 }

@@ -29,6 +29,8 @@ static const struct record_field host_fields[] = {
 	{FIELD(RECORD_UINT, axhost_facts, memory_bytes)},
 	{FIELD(RECORD_UINT, axhost_facts, memory_available_bytes)},
 	{FIELD(RECORD_UINT, axhost_facts, memory_limit_bytes)},
+	{FIELD(RECORD_UINT, axhost_facts, memory_limit_used_bytes), .may_miss = true},
+	{FIELD(RECORD_UINT, axhost_facts, cpu_limit_thousandths), .may_miss = true},
 	YES_NO(thp),
 	YES_NO(numa_balancing),
 	TEXT(mitigations),
@@ -40,12 +42,12 @@ static const struct record_field host_fields[] = {
 };
 
 static const struct record_field feature_fields[] = {
-	YES_NO(vmx),         YES_NO(svm),   YES_NO(ept),     YES_NO(invariant_tsc), YES_NO(x2apic),
-	YES_NO(tsc_scaling), YES_NO(apicv), YES_NO(gbpages), YES_NO(hypervisor),
+	YES_NO(vmx),    YES_NO(svm),         YES_NO(ept),   YES_NO(npt),     YES_NO(invariant_tsc),
+	YES_NO(x2apic), YES_NO(tsc_scaling), YES_NO(apicv), YES_NO(gbpages), YES_NO(hypervisor),
 };
 
 static const struct record_field cache_fields[] = {
-	{FIELD(RECORD_UINT, axhost_cache, level), .min = 1, .max = 8},
+	{FIELD(RECORD_UINT, axhost_cache, level), .min = 1, .max = AXHOST_MAX_LEVEL},
 	{FIELD(RECORD_CACHE, axhost_cache, type)},
 	{FIELD(RECORD_UINT, axhost_cache, size_bytes)},
 	{FIELD(RECORD_UINT, axhost_cache, ways)},
@@ -67,7 +69,7 @@ static const struct record_field pool_fields[] = {
 	{FIELD(RECORD_UINT, axhost_page_pool, free), .max = UINT32_MAX},
 };
 
-/* An offline CPU has an id, and perhaps it is isolated. */
+/* An offline CPU has an id, and perhaps it is isolated or tickless. */
 static const struct record_field cpu_fields[] = {
 	{FIELD(RECORD_UINT, axhost_cpu, id), .max = AXHOST_MAX_CPU_ID},
 	{FIELD(RECORD_BOOL, axhost_cpu, online), .otherwise = true},
@@ -76,6 +78,7 @@ static const struct record_field cpu_fields[] = {
 	{FIELD(RECORD_UINT, axhost_cpu, llc), .max = AXHOST_MAX_CPU_ID},
 	{FIELD(RECORD_UINT, axhost_cpu, node), .max = AXHOST_MAX_NODE_ID}, /* its id */
 	{FIELD(RECORD_BOOL, axhost_cpu, isolated)},
+	{FIELD(RECORD_BOOL, axhost_cpu, tickless)},
 	{FIELD(RECORD_BOOL, axhost_cpu, allowed), .otherwise = true},
 };
 

@@ -50,7 +50,8 @@ static int take_node(json_t *object, void *base, const struct record_place *plac
 
 static bool is_of_online(const char *key)
 {
-	return strcmp(key, "id") != 0 && strcmp(key, "online") != 0 && strcmp(key, "isolated") != 0;
+	return strcmp(key, "id") != 0 && strcmp(key, "online") != 0 &&
+	       strcmp(key, "isolated") != 0 && strcmp(key, "tickless") != 0;
 }
 
 static int take_cpu(json_t *object, void *base, const struct record_place *place,
@@ -193,10 +194,13 @@ int axhost_load_text(const char *name, const char *text, size_t length,
 	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
 	int rc;
 
-	if (!root)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				    "%.120s:%d:%d: not valid JSON: %s", name, where.line,
-				    where.column, where.text);
+	if (!root) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "%.120s:%d:%d: not valid JSON: %s", name, where.line, where.column,
+			     where.text);
+		return ax_error_hint(err, "`axvm host --save FILE` records a host in its format, "
+					  "which docs/host.md describes");
+	}
 	rc = take_host(root, name, &facts, err);
 	json_decref(root);
 	if (rc) {
@@ -219,7 +223,7 @@ int axhost_load(const char *path, struct axhost_facts *ret_facts, struct ax_erro
 	size_t size;
 	int rc = ax_read_text(path, "the recorded host", MAX_FILE_BYTES, &text, &size, err);
 
-	if (rc == -ENOENT)
+	if (rc)
 		return ax_error_hint(err, "`axvm host --save FILE` records one");
-	return rc ? rc : axhost_load_text(path, text, size, ret_facts, err);
+	return axhost_load_text(path, text, size, ret_facts, err);
 }

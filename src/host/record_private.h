@@ -10,7 +10,7 @@
 
 #define RECORD_FORMAT    1
 #define RECORD_MAX_CPUS  (AXHOST_MAX_CPU_ID + 1)
-#define RECORD_MAX_NODES 256U
+#define RECORD_MAX_NODES (AXHOST_MAX_NODE_ID + 1)
 
 enum record_type {
 	RECORD_TEXT,  /* char[size] */
@@ -26,6 +26,7 @@ struct record_field {
 	size_t offset, size;
 	uint64_t min, max; /* of RECORD_UINT; max 0: what fits */
 	bool otherwise;
+	bool may_miss; /* RECORD_UINT: 0 is not said */
 };
 struct record_table {
 	const struct record_field *fields;
@@ -38,7 +39,7 @@ extern const struct record_table axhost_record_host, axhost_record_features, axh
 const char *axhost_record_cache_name(char type);
 char axhost_record_cache_letter(const char *name); /* 0: none */
 
-/* ---- record_values.c; all errors are -EINVAL with file, key, value and what was expected ---- */
+/* ---- record_values.c; all errors are -EINVAL with file, key, value and what was expected ----- */
 
 /* Where we are, for messages: "host.json: nodes[1].pools[0]." */
 struct record_place {

@@ -85,6 +85,8 @@ static bool put_field(struct writer *w, const struct record_field *field, const 
 		return false;
 	if (field->type == RECORD_BOOL && field->otherwise == *(const bool *)at && field->otherwise)
 		return false;
+	if (field->may_miss && !uint_at(field, at))
+		return false;
 	put(w, "%s\"%s\": ", before, field->key);
 	switch (field->type) {
 	case RECORD_TEXT:
@@ -126,6 +128,8 @@ static void put_cpu(struct writer *w, const struct axhost_facts *facts,
 		put(w, ", \"online\": false");
 	if (cpu->isolated)
 		put(w, ", \"isolated\": true");
+	if (cpu->tickless)
+		put(w, ", \"tickless\": true");
 	if (cpu->online && !cpu->allowed)
 		put(w, ", \"allowed\": false");
 	put(w, "}");

@@ -33,6 +33,8 @@ static int set_uint(const struct record_field *field, char *at, const json_t *va
 	char expected[80];
 	uint64_t number;
 
+	if (!value && field->may_miss)
+		return 0;
 	snprintf(expected, sizeof(expected), "a whole number from %llu to %llu",
 		 (unsigned long long)field->min, (unsigned long long)max);
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
@@ -59,6 +61,7 @@ static int set_text(const struct record_field *field, char *at, const json_t *va
 	    strlen(json_string_value(value)) != json_string_length(value))
 		return axhost_record_wrong(place, field->key, value, expected, err);
 	memcpy(at, json_string_value(value), json_string_length(value) + 1);
+	axhost_clean(at); /* as that of this host: it is shown on terminals */
 	return 0;
 }
 

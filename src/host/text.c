@@ -65,6 +65,16 @@ uint64_t axhost_number(const char *root, const char *path, ...)
 	return text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10) : 0;
 }
 
+uint32_t axhost_count(uint64_t number)
+{
+	return number < AXHOST_NONE ? (uint32_t)number : AXHOST_NONE - 1;
+}
+
+uint64_t axhost_bytes(uint64_t number, uint64_t unit)
+{
+	return number < INT64_MAX / unit ? number * unit : INT64_MAX;
+}
+
 bool axhost_is_yes(const char *root, const char *path)
 {
 	char text[8];

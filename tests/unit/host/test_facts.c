@@ -36,7 +36,7 @@ static void test_ivy_bridge_ep(void **state)
 	assert_int_equal(f.pools[1].free, 3);
 	assert_true(f.thp);
 	assert_true(f.vmx && f.ept && f.invariant_tsc && f.x2apic && f.gbpages && f.apicv);
-	assert_false(f.svm || f.hypervisor || f.tsc_scaling);
+	assert_false(f.svm || f.npt || f.hypervisor || f.tsc_scaling);
 	assert_true(f.numa_balancing);
 	/* Those at work, in the first words; what is unknown or not affected is not. */
 	assert_string_equal(f.mitigations,
@@ -61,6 +61,10 @@ static void test_module_parameter_counts_more(void **state)
 	assert_int_equal(f.pool_count, 1);
 	assert_int_equal(f.pools[0].total, 0);
 	axhost_free(&f);
+	axhost_read(HOSTS "/epyc-7543-npt0", &f);
+	assert_true(f.svm);
+	assert_false(f.npt);
+	axhost_free(&f);
 }
 
 static void test_epyc(void **state)
@@ -75,6 +79,7 @@ static void test_epyc(void **state)
 	assert_int_equal(f.cpus_online, 64);
 	assert_int_equal(f.nodes_online, 8);
 	assert_true(f.svm && f.tsc_scaling && f.invariant_tsc && f.x2apic && f.gbpages && f.thp);
+	assert_true(f.npt);
 	assert_false(f.vmx || f.ept || f.apicv || f.hypervisor);
 	axhost_free(&f);
 }

@@ -35,6 +35,7 @@ static void test_claims_add_up(void **state)
 	held = rig_held(rig);
 	assert_int_equal(held.cpu_count, 5); /* 5 is in both */
 	assert_memory_equal(held.cpus, ((uint32_t[]){2, 4, 5, 6, 8191}), 5 * sizeof(uint32_t));
+	assert_memory_equal(held.holders, ((uint32_t[]){1, 1, 2, 1, 1}), 5 * sizeof(uint32_t));
 	assert_int_equal(held.memory_count, 3);
 	assert_int_equal(held.memory[0].node, 0);
 	assert_int_equal(held.memory[0].page_size_bytes, 1 * AX_GIB);
@@ -75,6 +76,13 @@ static void test_populated_memory_is_not_promised(void **state)
 	assert_int_equal(held.cpu_count, 4);
 	assert_int_equal(held.memory_count, 1);
 	assert_int_equal(held.memory[0].bytes, 4 * AX_MIB);
+	axledger_held_free(&held);
+	/* Until it is given back to be taken again. */
+	axledger_promise(a);
+	axledger_promise(b);
+	held = rig_held(rig);
+	assert_int_equal(held.memory_count, 1);
+	assert_int_equal(held.memory[0].bytes, 12 * AX_MIB);
 	axledger_held_free(&held);
 	axledger_release(a);
 	axledger_release(b);
@@ -481,6 +489,36 @@ static void test_threads_never_overlap(void **state)
 	check_race(&race);
 }
 
+/* The directory for others' use: looked at as the ledger's, and without its lock. */
+static void test_the_directory(void **state)
+{
+	struct rig *rig = *state;
+	struct axledger *ledger = rig_open(rig);
+	char path[AXLEDGER_PATH_LENGTH] = "kept", paths[2][AXLEDGER_PATH_LENGTH];
+	struct ax_error err = {0};
+	size_t count;
+
+	assert_int_equal(axledger_make_directory(rig->path, path, strlen(rig->path), &err),
+			 -ENAMETOOLONG);
+	assert_string_equal(path, "kept");
+	assert_int_equal(axledger_make_directory(rig->path, path, sizeof(path), &err), 0);
+	assert_string_equal(path, rig->path);
+	assert_int_equal(chmod(rig->path, 0777), 0); /* anybody could replace what is in it */
+	assert_int_equal(axledger_make_directory(rig->path, path, sizeof(path), &err), -EPERM);
+	assert_int_equal(axledger_make_directory("/nowhere", path, sizeof(path), &err), -ENOENT);
+	assert_true(err.hint[0]);
+	axledger_close(ledger);
+	count = axledger_directories(paths);
+	assert_in_range(count, 0, 2);
+	for (size_t i = 0; i < count; i++) {
+		struct stat st;
+
+		assert_int_equal(lstat(paths[i], &st), 0);
+		assert_true(S_ISDIR(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()));
+		assert_true(!(st.st_mode & 0022) || st.st_mode & S_ISVTX);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -501,6 +539,7 @@ int main(void)
 		TEST(test_executed_programs_hold_nothing),
 		TEST(test_processes_never_overlap),
 		TEST(test_threads_never_overlap),
+		TEST(test_the_directory),
 	};
 
 	return cmocka_run_group_tests_name("host-ledger", tests, NULL, NULL);

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CPU  "/sys/devices/system/cpu/"
-#define NODE "/sys/devices/system/node/"
+#define CPU   "/sys/devices/system/cpu/"
+#define NODE  "/sys/devices/system/node/"
+#define GROUP "/sys/fs/cgroup"
 
 /* What host.h promises of every topology. */
 static void check_sound(const struct axhost_facts *f)
@@ -70,6 +71,7 @@ static void test_two_sockets(void **state)
 		assert_int_equal(f.cpus[i].node, i / 10 % 2);
 		assert_int_equal(f.cpus[i].core, i % 20);
 		assert_int_equal(f.cpus[i].isolated, i % 20 == 8 || i % 20 == 9);
+		assert_false(f.cpus[i].tickless); /* "(null)", as Linux writes none */
 		assert_true(f.cpus[i].online && f.cpus[i].allowed);
 	}
 	assert_memory_equal(f.distances, ((const uint8_t[]){10, 21, 21, 10}), 4);
@@ -136,6 +138,7 @@ static void test_odd(void **state)
 {
 	char root[] = "/tmp/axvm-host-XXXXXX";
 	struct axhost_facts f;
+	uint32_t nodes[5];
 
 	(void)state;
 	tree_make(root);
@@ -150,6 +153,7 @@ static void test_odd(void **state)
 	tree_line(root, CPU "cpu1/cache/index0/shared_cpu_list", "1-4");
 	tree_line(root, CPU "cpu6/cache/index0/shared_cpu_list", "6-7");
 	tree_line(root, "/sys/fs/cgroup/cpuset.cpus.isolated", "5,7");
+	tree_line(root, CPU "nohz_full", "2,5-6");
 	tree_line(root, NODE "online", "0,2-3");
 	tree_line(root, NODE "node0/cpulist", "1-4");
 	tree_line(root, NODE "node0/meminfo", "Node 0 MemTotal: 1024 kB\nNode 0 MemFree: 512 kB");
@@ -160,7 +164,10 @@ static void test_odd(void **state)
 	tree_line(root, NODE "node3/cpulist", "6-7");
 	tree_line(root, NODE "node3/meminfo", "Node 3 MemTotal: 0 kB\nNode 3 MemFree: 0 kB");
 	axhost_read(root, &f);
+	axhost_nodes_of(root, (const int[]){7, -1, 1, 5, 7}, 5, nodes);
 	tree_remove(root);
+	assert_memory_equal(nodes, ((const uint32_t[]){3, AXHOST_NONE, 0, AXHOST_NONE, 3}),
+			    sizeof(nodes));
 	check_sound(&f);
 	assert_int_equal(f.cpu_count, 8);
 	assert_int_equal(f.cpus_online, 6);
@@ -171,6 +178,8 @@ static void test_odd(void **state)
 	assert_int_equal(f.cpus[7].node, 2); /* the index, not the id */
 	assert_true(f.cpus[5].isolated && f.cpus[7].isolated);
 	assert_false(f.cpus[6].isolated);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(f.cpus[i].tickless, i == 2 || i == 5 || i == 6);
 	assert_int_equal(f.nodes[2].id, 3);
 	assert_int_equal(f.nodes[2].memory_bytes, 0);
 	assert_int_equal(f.nodes[1].memory_free_bytes, 4000 * AX_KIB);
@@ -178,6 +187,66 @@ static void test_odd(void **state)
 			    9);
 	assert_int_equal(f.cache_count, 1); /* of CPU 1, the first there is */
 	axhost_free(&f);
+}
+
+static void put_cache(const char *root, uint32_t cpu, uint32_t index, uint32_t level,
+		      const char *type, const char *sharers)
+{
+	char path[96], number[8];
+
+	snprintf(path, sizeof(path), CPU "cpu%u/cache/index%u/level", cpu, index);
+	snprintf(number, sizeof(number), "%u", level);
+	tree_line(root, path, number);
+	snprintf(path, sizeof(path), CPU "cpu%u/cache/index%u/type", cpu, index);
+	tree_line(root, path, type);
+	snprintf(path, sizeof(path), CPU "cpu%u/cache/index%u/shared_cpu_list", cpu, index);
+	tree_line(root, path, sharers);
+}
+
+/* Caches of the first level, and one for each of `count` that follow. */
+static void put_caches(const char *root, uint32_t cpu, uint32_t count, const char *const *sharers)
+{
+	char own[8];
+
+	snprintf(own, sizeof(own), "%u", cpu);
+	put_cache(root, cpu, 0, 1, "Data", own);
+	put_cache(root, cpu, 1, 1, "Instruction", own);
+	for (uint32_t i = 0; i < count; i++)
+		put_cache(root, cpu, 2 + i, 2 + i, "Unified", sharers[i]);
+}
+
+/* CPUs with a level of caches more or less than the first one, and with none but their own. */
+static void test_hybrid(void **state)
+{
+	static const char *const big[] = {"0-1", "0-1,6"}, *const small[] = {"2-5"},
+				 *const late[] = {"6", "0-1,6"};
+	static const uint32_t llcs[] = {0, 0, 1, 1, 1, 1, 0, 2};
+	/* The same, and who was first is last. */
+	static const char *const big_last[] = {"6-7", "1,6-7"}, *const small_first[] = {"2-5"},
+				 *const mid[] = {"1", "1,6-7"};
+	static const uint32_t llcs_last[] = {0, 1, 2, 2, 2, 2, 1, 1};
+
+	(void)state;
+	for (int turned = 0; turned < 2; turned++) {
+		char root[] = "/tmp/axvm-host-XXXXXX";
+		struct axhost_facts f;
+
+		tree_make(root);
+		tree_line(root, CPU "online", "0-7");
+		tree_line(root, CPU "cpu0/topology/core_siblings_list", "0-7");
+		put_caches(root, turned ? 6 : 0, 2, turned ? big_last : big);
+		put_caches(root, turned ? 7 : 1, 2, turned ? big_last : big);
+		for (uint32_t i = 2; i < 6; i++)
+			put_caches(root, i, 1, turned ? small_first : small);
+		put_caches(root, turned ? 1 : 6, 2, turned ? mid : late);
+		put_caches(root, turned ? 0 : 7, 0, NULL);
+		axhost_read(root, &f);
+		tree_remove(root);
+		check_sound(&f);
+		for (uint32_t i = 0; i < 8; i++)
+			assert_int_equal(f.cpus[i].llc, (turned ? llcs_last : llcs)[i]);
+		axhost_free(&f);
+	}
 }
 
 /* Groups that cross each other, lists of nonsense. */
@@ -247,6 +316,102 @@ static void test_memory_limit(void **state)
 	tree_remove(root);
 }
 
+static uint32_t cpu_limit(const char *root)
+{
+	struct axhost_facts f = {0};
+
+	axhost_read_limits(root, &f, false);
+	return f.cpu_limit_thousandths;
+}
+
+/* The tightest from ours up, by both versions of cgroups. */
+static void test_cpu_limit(void **state)
+{
+	char root[] = "/tmp/axvm-host-XXXXXX";
+
+	(void)state;
+	tree_make(root);
+	assert_int_equal(cpu_limit(root), 0);
+	tree_line(root, "/proc/self/cgroup", "0::/a.slice/b.scope");
+	assert_int_equal(cpu_limit(root), 0);
+	tree_line(root, GROUP "/a.slice/b.scope/cpu.max", "max 100000");
+	assert_int_equal(cpu_limit(root), 0);
+	tree_line(root, GROUP "/a.slice/cpu.max", "150000 100000");
+	assert_int_equal(cpu_limit(root), 1500);
+	tree_line(root, GROUP "/a.slice/b.scope/cpu.max", "40000 20000");
+	assert_int_equal(cpu_limit(root), 1500);
+	/* Never none when there is one. */
+	tree_line(root, GROUP "/cpu.max", "1 1000000");
+	assert_int_equal(cpu_limit(root), 1);
+	tree_line(root, GROUP "/cpu.max", "1000 0");
+	tree_line(root, GROUP "/a.slice/cpu.max", "18446744073709551615 1");
+	assert_int_equal(cpu_limit(root), 2000);
+
+	tree_line(root, "/proc/self/cgroup", "5:cpuset:/c\n4:cpu,cpuacct:/d\n1:name=cpu:/e");
+	tree_line(root, GROUP "/cpu/c/cpu.cfs_quota_us", "10000");
+	tree_line(root, GROUP "/cpu/c/cpu.cfs_period_us", "100000");
+	tree_line(root, GROUP "/cpu/d/cpu.cfs_quota_us", "-1");
+	tree_line(root, GROUP "/cpu/d/cpu.cfs_period_us", "100000");
+	assert_int_equal(cpu_limit(root), 0);
+	tree_line(root, GROUP "/cpu/d/cpu.cfs_quota_us", "250000");
+	assert_int_equal(cpu_limit(root), 2500);
+	tree_remove(root);
+}
+
+/* What others of a group have is not ours: of all groups the one counts that leaves the least. */
+static void test_memory_left(void **state)
+{
+	char root[] = "/tmp/axvm-host-XXXXXX";
+	struct axhost_facts f = {0};
+
+	(void)state;
+	tree_make(root);
+	tree_line(root, "/proc/self/cgroup", "0::/a/b");
+	tree_line(root, GROUP "/a/b/memory.max", "1073741824");
+	tree_line(root, GROUP "/a/b/memory.current", "4096");
+	tree_line(root, GROUP "/a/memory.max", "4294967296");
+	tree_line(root, GROUP "/a/memory.current", "3221225472");
+	tree_line(root, GROUP "/a/memory.stat", "anon 5\nfile 6");
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, AX_GIB);
+	assert_int_equal(f.memory_limit_used_bytes, 4096);
+	tree_line(root, GROUP "/a/memory.current", "4294000000");
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, 4 * AX_GIB);
+	assert_int_equal(f.memory_limit_used_bytes, 4294000000);
+	/* The kernel drops files first, but those in memory alone are none. */
+	tree_line(root, GROUP "/a/memory.stat",
+		  "anon 5\nfile 4000000000\nshmem 70\ninactive_anon 9\nactive_anon 9\n"
+		  "inactive_file 3000000000\nactive_file 294000000\nunevictable 7");
+	f = (struct axhost_facts){0};
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, AX_GIB);
+	tree_line(root, GROUP "/a/b/memory.max", "max");
+	f = (struct axhost_facts){0};
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, 4 * AX_GIB);
+	assert_int_equal(f.memory_limit_used_bytes, 1000000000);
+	/* Statistics of another moment; and nothing at all may be had, which is not no limit. */
+	tree_line(root, GROUP "/a/memory.current", "1");
+	tree_line(root, GROUP "/a/b/memory.max", "0");
+	f = (struct axhost_facts){0};
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, 1);
+	assert_int_equal(f.memory_limit_used_bytes, 4096);
+
+	tree_line(root, "/proc/self/cgroup", "3:cpuset:/c\n2:memory:/d/e");
+	tree_line(root, GROUP "/memory/d/e/memory.limit_in_bytes", "9223372036854771712");
+	tree_line(root, GROUP "/memory/d/memory.limit_in_bytes", "2147483648");
+	tree_line(root, GROUP "/memory/d/memory.usage_in_bytes", "1000");
+	tree_line(root, GROUP "/memory/d/memory.stat",
+		  "inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 40");
+	f = (struct axhost_facts){0};
+	axhost_read_limits(root, &f, false);
+	assert_int_equal(f.memory_limit_bytes, 2 * AX_GIB);
+	assert_int_equal(f.memory_limit_used_bytes, 930);
+	tree_remove(root);
+}
+
 /* A thread that was pinned may use that CPU alone. */
 static void test_affinity(void **state)
 {
@@ -287,10 +452,12 @@ static void test_this_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_sockets),    cmocka_unit_test(test_nodes_per_socket),
-		cmocka_unit_test(test_nothing_told),   cmocka_unit_test(test_odd),
-		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_memory_limit),
-		cmocka_unit_test(test_affinity),       cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_two_sockets),  cmocka_unit_test(test_nodes_per_socket),
+		cmocka_unit_test(test_nothing_told), cmocka_unit_test(test_odd),
+		cmocka_unit_test(test_hybrid),       cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_memory_left),
+		cmocka_unit_test(test_cpu_limit),    cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_this_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
