@@ -40,6 +40,14 @@ enum axas_backing {
 	AXAS_BACKING_FILE,
 };
 
+/* Of the pages that a backing asks for; those of a file are its file system's choice. */
+static inline uint64_t axas_page_size(enum axas_backing backing)
+{
+	if (backing == AXAS_BACKING_HUGETLB_2M)
+		return 2 * AX_MIB;
+	return backing == AXAS_BACKING_HUGETLB_1G ? AX_GIB : AXAS_PAGE_SIZE;
+}
+
 /* Region flags. X, USER, DEVICE and UNCACHED cannot be expressed by a KVM slot and are refused
  * with AX_ERROR_UNSUPPORTED (X is accepted together with R: KVM memory is always executable). */
 enum axas_flags {
@@ -72,10 +80,23 @@ struct axas_region_config {
 	 * Borrowed until map returns; all threads are gone by then. */
 	const uint32_t *populate_cpus;
 	size_t populate_cpu_count;
+	/* Told of so many bytes more that populating has brought, at least every 16 MiB or page;
+	 * by any of its threads, several at once. Other than 0 ends it: map returns -ECANCELED.
+	 * NULL: nobody asks. */
+	int (*on_populated)(void *ctx, uint64_t bytes);
+	void *ctx;
 	const char *path;   /* AXAS_BACKING_FILE */
 	int fd;             /* AXAS_BACKING_FILE: >= 0 is used (duplicated) instead of path */
 	uint64_t fd_offset; /* page-aligned */
 };
+
+/* The part of a node's memory that a region of ordinary pages which is bound and populated cannot
+ * have: the kernel's watermarks are in it. Who plans for a node leaves more (src/place/memory.c).
+ */
+static inline uint64_t axas_node_reserve(uint64_t node_bytes)
+{
+	return node_bytes / 128;
+}
 
 /* A region as it is now, for listings. A run-time unmap in the middle of a region leaves two. */
 struct axas_region_info {
@@ -116,9 +137,9 @@ int axas_create(uint64_t gpa_limit, const struct axas_mapper *mapper, struct axa
 void axas_destroy(struct axas *as);
 
 /* -EEXIST overlap, -EINVAL misaligned / zero / past the limit / bad flags / no such node or CPU,
- * -ENOMEM pool, memory or the node's share of them too small, -EPERM a node that the cpuset or a
- * system call filter forbids, -ENOTSUP flags KVM cannot express, or a node for a file. On error
- * nothing has changed. */
+ * -ENOMEM pool, memory or the node's share of them too small, -ECANCELED by on_populated, -EPERM a
+ * node that the cpuset or a system call filter forbids, -ENOTSUP flags KVM cannot express, or a
+ * node for a file. On error nothing has changed. */
 int axas_map(struct axas *as, const struct axas_region_config *config,
 	     struct ax_error *err) AX_MUST_CHECK;
 /* Any page-aligned range that lies wholly in mapped regions; may span and split regions. Memory
@@ -165,6 +186,9 @@ struct axas_placement {
 	uint64_t on_higher_node; /* nodes from AXAS_PLACEMENT_NODES on */
 };
 
+/* Is mbind not forbidden altogether, as by the system call filter of a container? */
+bool axas_can_bind(void);
+
 /* Any thread, while the guest runs; any range. Looks at `max_pages` pages (0: AXAS_PLACEMENT_PAGES;
  * SIZE_MAX: all) or one more for each region: the range is cut into so many equal parts, and one
  * page of each is looked at, the same one every time. A page that only the file of a backing has,
@@ -173,7 +197,7 @@ struct axas_placement {
 int axas_placement(const struct axas *as, uint64_t gpa, uint64_t size_bytes, size_t max_pages,
 		   struct axas_placement *ret_placement, struct ax_error *err) AX_MUST_CHECK;
 
-/* ---- access -------------------------------------------------------------------------- */
+/* ---- access ---------------------------------------------------------------------------------- */
 
 /* Counted across all accessors; readable at any time (memory reads / writes / faults of O1). */
 struct axas_stats {
@@ -224,7 +248,7 @@ int axas_iovec(const struct axas *as, uint64_t gpa, uint64_t len, uint32_t acces
 int axas_load_fd(const struct axas *as, uint64_t gpa, int fd, uint64_t offset, uint64_t len,
 		 struct ax_error *err);
 
-/* ---- layout planner ------------------------------------------------------------------ */
+/* ---- layout planner -------------------------------------------------------------------------- */
 
 /* What an address range is for; used before any slot exists. */
 enum axas_layout_kind {

@@ -93,7 +93,7 @@ int axas_fill(const struct axas *as, uint64_t gpa, uint8_t byte, uint64_t len)
 	return axas_leave(&visitor, 0);
 }
 
-/* ---- copy within --------------------------------------------------------------------- */
+/* ---- copy within ----------------------------------------------------------------------------- */
 
 static void copy_up(const struct axas_table *table, uint64_t dst, size_t d, uint64_t src, size_t s,
 		    uint64_t len)
@@ -153,7 +153,7 @@ int axas_copy_within(const struct axas *as, uint64_t dst_gpa, uint64_t src_gpa, 
 	return axas_leave(&visitor, 0);
 }
 
-/* ---- files --------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int load_error(int fd, uint64_t gpa, uint64_t offset, uint64_t len, int rc,
 		      struct ax_error *err)

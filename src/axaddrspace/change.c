@@ -12,7 +12,7 @@
 
 #define LAYER "axaddrspace"
 
-/* ---- slots --------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 /* Marks the numbers in use; the lowest free one is handed out next. */
 struct slots {
@@ -43,7 +43,7 @@ static uint32_t slots_take(struct slots *slots)
 	return (uint32_t)slots->next;
 }
 
-/* ---- the next table ------------------------------------------------------------------ */
+/* ---- the next table -------------------------------------------------------------------------- */
 
 static uint64_t end_of(const struct axas_region *region)
 {
@@ -143,7 +143,7 @@ struct axas_table *axas_change_flags(const struct axas_table *old, uint64_t gpa,
 	return cut(old, gpa, size_bytes, true, flags & AXAS_RW);
 }
 
-/* ---- carrying it out ----------------------------------------------------------------- */
+/* ---- carrying it out ------------------------------------------------------------------------- */
 
 /* Whether the guest sees this very slot through `table` too. */
 static bool shown_by(const struct axas_table *table, const struct axas_region *region)

@@ -13,7 +13,6 @@
 #include <stdalign.h>
 
 #define AXAS_HUGE_2M (2 * AX_MIB)
-#define AXAS_HUGE_1G AX_GIB
 
 /* Beside AXAS_READ and AXAS_WRITE in a span's access: the monitor itself may write here. Absent
  * only where the host cannot give a writable view at all (a read-only device file). */
@@ -117,14 +116,6 @@ struct axas_table *axas_change_flags(const struct axas_table *old, uint64_t gpa,
 				     uint64_t size_bytes, uint32_t flags);
 /* The current table and one region more, which gets a slot. */
 struct axas_table *axas_change_with(const struct axas_table *old, struct axas_region *region);
-
-/* Of the pages that a backing asks for; those of a file are its file system's choice. */
-static inline uint64_t axas_page_size(enum axas_backing backing)
-{
-	if (backing == AXAS_BACKING_HUGETLB_2M)
-		return AXAS_HUGE_2M;
-	return backing == AXAS_BACKING_HUGETLB_1G ? AXAS_HUGE_1G : AXAS_PAGE_SIZE;
-}
 
 /* What a request may say; the first two need no lock. */
 int axas_check_config(const struct axas *as, const struct axas_region_config *config,

@@ -118,9 +118,8 @@ static int check_memory(const struct axas_region_config *config, const char *mem
 	char wanted[32], has[32];
 
 	if (config->populate) {
-		/* Page cache and caches of the kernel go when they must; a last part of a node's
-		 * memory is for the kernel itself (its watermarks). */
-		const uint64_t reserve = total / 128;
+		/* Page cache and caches of the kernel go when they must. */
+		const uint64_t reserve = axas_node_reserve(total);
 
 		most = meminfo_bytes(meminfo, " MemFree:") +
 		       meminfo_bytes(meminfo, " Active(file):") +
@@ -172,7 +171,8 @@ static int bind_error(const struct axas_region_config *config, int errnum, struc
 	if (errnum == EPERM) {
 		no_node(config, "mbind is forbidden", EPERM, err);
 		ax_error_hint(err, "A system call filter does that: containers allow mbind with "
-				   "CAP_SYS_NICE. Or ask for no node.");
+				   "CAP_SYS_NICE. Or leave memory to the kernel: --placement "
+				   "shared.");
 		return -EPERM;
 	}
 	if (errnum != EINVAL) {
@@ -221,6 +221,12 @@ int axas_node_bind(const struct axas_region_config *config, struct axas_host_mem
 	backing->bound = true;
 	backing->node = config->node;
 	return 0;
+}
+
+bool axas_can_bind(void)
+{
+	/* Of no memory at all: only who forbids the call itself has something against it. */
+	return syscall(SYS_mbind, NULL, 0UL, MPOL_DEFAULT, NULL, 0UL, 0U) == 0 || errno != EPERM;
 }
 
 int axas_node_fallocate(const struct axas_host_memory *backing, uint64_t offset,

@@ -76,10 +76,12 @@ int axas_backing_populate(const struct axas_host_memory *backing, char *hva, uin
 	return rc < 0 ? bring_error(size_bytes, rc, kind, err) : 0;
 }
 
-/* ---- many threads -------------------------------------------------------------------- */
+/* ---- many threads ---------------------------------------------------------------------------- */
 
 struct work {
 	const struct axas_host_memory *backing;
+	int (*on_populated)(void *ctx, uint64_t bytes);
+	void *ctx;
 	uint64_t first_bytes; /* of slice 0, which ends on a multiple of slice_bytes of addresses */
 	uint64_t slice_bytes;
 	uint64_t slices;
@@ -122,6 +124,8 @@ static void bring_slices(void *arg)
 		if (high > backing->size_bytes)
 			high = backing->size_bytes;
 		rc = bring(backing, backing->base + low, high - low);
+		if (!rc && work->on_populated && work->on_populated(work->ctx, high - low))
+			rc = -ECANCELED;
 		if (rc < 0)
 			atomic_compare_exchange_strong(&work->error, &none, rc);
 	}
@@ -164,6 +168,8 @@ int axas_backing_populate_new(const struct axas_region_config *config,
 	struct work work = divide(backing);
 	int rc;
 
+	work.on_populated = config->on_populated;
+	work.ctx = config->ctx;
 	/* A device's pages are its driver's, who may count on one caller. */
 	if (config->populate_cpu_count && !backing->is_special) {
 		rc = populate_parallel(config, &work, err);

@@ -97,6 +97,12 @@ static int lock_without_privilege(const void *arg)
 	CHECK(axas_unlock(as, BASE, 8 * PAGE, NULL) == 0);
 	CHECK(axas_lock(as, BASE + AX_MIB - 14 * PAGE, 18 * PAGE, NULL) < 0);
 	CHECK(status_bytes("VmLck") == 0);
+	/* One that was locked before stays so. */
+	config = region(BASE + AX_MIB + 4 * PAGE, 14 * PAGE);
+	CHECK(axas_map(as, &config, NULL) == 0);
+	CHECK(axas_lock(as, BASE + AX_MIB, 4 * PAGE, NULL) == 0);
+	CHECK(axas_lock(as, BASE + AX_MIB, 18 * PAGE, NULL) < 0);
+	CHECK(status_bytes("VmLck") == 4 * PAGE);
 	axas_destroy(as);
 	return 0;
 }

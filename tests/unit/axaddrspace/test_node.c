@@ -253,9 +253,11 @@ static int ask_when_forbidden(const void *arg)
 	(void)arg;
 	CHECK(axas_create(0, NULL, &as, NULL) == 0);
 	CHECK(axas_map(as, &config, NULL) == 0);
+	CHECK(axas_can_bind());
 	if (!refuse(&no_move_pages) || !refuse(&no_mbind))
 		return SKIPPED;
 	CHECK(axas_placement(as, BASE, AX_MIB, 0, &found, &err) == -EPERM);
+	CHECK(!axas_can_bind());
 	CHECK(found.looked_bytes == 77 && err.kind == AX_ERROR_UNSUPPORTED);
 	config = on_node(0, BASE + AX_MIB, AX_MIB);
 	CHECK(axas_map(as, &config, &err) == -EPERM);

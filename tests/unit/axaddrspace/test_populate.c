@@ -91,6 +91,47 @@ static void two_threads_bring_all_and_the_caller_nothing(void **state)
 
 /* Slices are 16 MiB of addresses: regions of a part of one, one, and several, off their grid too.
  */
+static int count_bytes(void *ctx, uint64_t bytes)
+{
+	atomic_fetch_add((_Atomic uint64_t *)ctx, bytes);
+	return 0;
+}
+
+static int has_had_enough(void *ctx, uint64_t bytes)
+{
+	(void)bytes;
+	return atomic_fetch_add((_Atomic uint64_t *)ctx, 1) == 2;
+}
+
+static void whoever_asks_is_told_and_may_end_it(void **state)
+{
+	static const size_t counts[] = {0, 2};
+	uint32_t cpus[2];
+
+	(void)state;
+	own_cpus(cpus, AX_ARRAY_LEN(cpus));
+	for (size_t i = 0; i < AX_ARRAY_LEN(counts); i++) {
+		struct axas_region_config config = region(BASE, 100 * AX_MIB + PAGE);
+		struct axas *as = new_space(NULL);
+		_Atomic uint64_t told = 0;
+		struct ax_error err = {0};
+
+		config.populate = true;
+		config.populate_cpus = cpus;
+		config.populate_cpu_count = counts[i];
+		config.on_populated = has_had_enough;
+		config.ctx = &told;
+		assert_int_equal(axas_map(as, &config, &err), -ECANCELED);
+		assert_true(told >= 3 && told <= 5); /* a slice each that was begun */
+		assert_int_equal(axas_total_bytes(as), 0);
+		told = 0;
+		config.on_populated = count_bytes;
+		map_ok(as, &config);
+		assert_int_equal(told, config.size_bytes);
+		axas_destroy(as);
+	}
+}
+
 static void any_number_of_threads_will_do(void **state)
 {
 	static const size_t counts[] = {0, 1, 2, 3, 40};
@@ -164,6 +205,51 @@ static void a_cpu_that_is_not_ours_is_an_error(void **state)
 		wait_until(threads_of_process() <= threads + THREAD_SANITIZER);
 		axas_destroy(as);
 	}
+}
+
+/* One page is one slice, and one thread's work: the others are not begun. */
+static void a_thread_without_work_is_not_started(void **state)
+{
+	struct axas *as = new_space(NULL);
+	struct axas_region_config config = region(BASE, PAGE);
+	uint32_t cpus[2];
+
+	(void)state;
+	own_cpus(cpus, 2);
+	cpus[1] = 8191;
+	config.populate = true;
+	config.populate_cpus = cpus;
+	config.populate_cpu_count = 2;
+	map_ok(as, &config);
+	axas_destroy(as);
+}
+
+/* Slowly, so that the one that cannot start is met before the others are through. */
+static int count_slowly(void *ctx, uint64_t bytes)
+{
+	*(_Atomic uint64_t *)ctx += bytes;
+	usleep(100000);
+	return 0;
+}
+
+static void one_that_cannot_start_ends_the_others(void **state)
+{
+	struct axas *as = new_space(NULL);
+	struct axas_region_config config = region(BASE, 512 * AX_MIB);
+	_Atomic uint64_t brought = 0;
+	uint32_t cpus[2];
+
+	(void)state;
+	own_cpus(cpus, 2);
+	cpus[1] = 8191;
+	config.populate = true;
+	config.populate_cpus = cpus;
+	config.populate_cpu_count = 2;
+	config.on_populated = count_slowly;
+	config.ctx = &brought;
+	assert_int_equal(axas_map(as, &config, NULL), -EINVAL);
+	assert_true(brought < 512 * AX_MIB);
+	axas_destroy(as);
 }
 
 /*
@@ -284,8 +370,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_threads_bring_all_and_the_caller_nothing),
 		cmocka_unit_test(any_number_of_threads_will_do),
+		cmocka_unit_test(whoever_asks_is_told_and_may_end_it),
 		cmocka_unit_test(without_populate_the_cpus_mean_nothing),
 		cmocka_unit_test(a_cpu_that_is_not_ours_is_an_error),
+		cmocka_unit_test(a_thread_without_work_is_not_started),
+		cmocka_unit_test(one_that_cannot_start_ends_the_others),
 		cmocka_unit_test(an_error_in_one_slice_is_the_error_of_all),
 		cmocka_unit_test(kernels_that_cannot_populate_are_helped),
 	};
