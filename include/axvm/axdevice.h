@@ -180,8 +180,7 @@ void axirq_msi_send(struct axirq_msi *msi);          /* any thread; one system c
 int axirq_msi_fd(const struct axirq_msi *msi);       /* its eventfd, for another sender (vhost) */
 uint64_t axirq_msi_sent(const struct axirq_msi *msi);
 
-/* ---- what a VM offers to its devices -----------------------------------------------------------
- */
+/* ---- what a VM offers to its devices --------------------------------------------------------- */
 
 /* Let a guest write of exactly `width` bytes (of `match`, when has_match) at an address signal
  * event_fd without the vCPU leaving the kernel (ioeventfd). */
@@ -208,10 +207,14 @@ struct axdev_services {
 	struct ax_loop *const *io_loops;
 	unsigned io_loop_count;
 	unsigned io_first;
+	/* Of each vCPU the loop that is near it, an index; NULL: none is nearer than another. A
+	 * driver gives the queues of a device to its CPUs in order, each an equal part of them: the
+	 * loop follows. */
+	const uint32_t *io_of_vcpu;
+	uint32_t vcpu_count;
 };
 
-/* ---- character backends ------------------------------------------------------------------------
- */
+/* ---- character backends ---------------------------------------------------------------------- */
 
 /*
  * Where a console's bytes go and come from. Output from a vCPU thread lands in a bounded ring
@@ -269,8 +272,7 @@ void axchr_resume_input(struct axchr *chr);
 /* Loop's thread stopped: write out what is left in the ring, for at most timeout_ms. */
 void axchr_flush(struct axchr *chr, unsigned timeout_ms);
 
-/* ---- registry
- * ------------------------------------------------------------------------------------ */
+/* ---- registry -------------------------------------------------------------------------------- */
 
 /*
  * Every device class there is, in one explicit array (src/axdevice/registry.c): adding a device is
@@ -292,8 +294,7 @@ int axdev_create(const char *class_name, const char *name, const void *config, s
 		 const struct axdev_services *services, struct axdev **ret_dev,
 		 struct ax_error *err) AX_MUST_CHECK;
 
-/* ---- devices that need no bus protocol of their own
- * ---------------------------------------------- */
+/* ---- devices that need no bus protocol of their own ------------------------------------------ */
 
 /* 16550A UART, class "uart16550", type 2. */
 struct axdev_uart16550_config {

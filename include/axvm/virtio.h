@@ -232,8 +232,6 @@ void axvirtio_serve(struct axvirtio *device, unsigned index,
 /* For queues whose buffers wait for the device (receive queues): the driver need not kick for new
  * ones unless the device has run out. true: wanted, but chains came in meanwhile, so look again. */
 bool axvirtio_want_kicks(struct axvirtio *device, unsigned index, bool want);
-/* Would pop find a chain (or a violation)? */
-bool axvirtio_has_chains(struct axvirtio *device, unsigned index);
 
 /* For requests that end after handle_queue has returned (asynchronous I/O): one hold per request,
  * taken inside; a reset waits until all are released. The completion runs inside the hold. */
@@ -277,7 +275,6 @@ int axvirtio_interrupt_fd(const struct axvirtio *device, unsigned index);
 struct ax_loop *axvirtio_loop(const struct axvirtio *device, unsigned index);
 /* Have handle_queue called soon, as if the driver had kicked. */
 void axvirtio_wake(struct axvirtio *device, unsigned index);
-uint64_t axvirtio_negotiated(const struct axvirtio *device); /* features; 0 before FEATURES_OK */
 /* Change the config space and tell the driver (generation, configuration interrupt). Any thread. */
 void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void *bytes,
 			    uint32_t len);
@@ -310,8 +307,7 @@ struct axvirtio_stats {
 	enum axvq_error last_error;   /* the latest violation */
 };
 
-/* ---- virtio-mmio transport (Spec 4.2, version 2) ------------------------------------------------
- */
+/* ---- virtio-mmio transport (Spec 4.2, version 2) --------------------------------------------- */
 
 #define AXVIRTIO_MMIO_SIZE 4096U
 #define AXVIRTIO_VENDOR_ID 0x4d565841U /* "AXVM" in memory order; virtio does not assign these */
@@ -353,8 +349,7 @@ int axvirtio_mmio_get_info(const struct axdev *dev, struct axvirtio_mmio_info *r
 /* Both transports; -ENODEV when dev is neither. Any thread. */
 int axvirtio_get_stats(const struct axdev *dev, struct axvirtio_stats *ret_stats);
 
-/* ---- virtio-pci transport, modern (Spec 4.1) ---------------------------------------------------
- */
+/* ---- virtio-pci transport, modern (Spec 4.1) ------------------------------------------------- */
 
 /*
  * Put `device` on the PCI host: one memory BAR and MSI-X (pci.h). Vector 0 is for

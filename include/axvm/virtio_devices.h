@@ -14,8 +14,7 @@
 
 #include <axvm/virtio.h>
 
-/* ---- rate limits -------------------------------------------------------------------------------
- */
+/* ---- rate limits ----------------------------------------------------------------------------- */
 
 /*
  * Token buckets for bandwidth and for operations; both must have room. A bucket holds `burst` at
@@ -27,8 +26,7 @@ struct axvirtio_limit {
 	uint64_t ops_per_s, ops_burst;
 };
 
-/* ---- virtio-blk: class "virtio-blk", type 0xE1 (Spec 5.2) --------------------------------------
- */
+/* ---- virtio-blk: class "virtio-blk", type 0xE1 (Spec 5.2) ------------------------------------ */
 
 #define AXVIRTIO_BLK_TYPE         0xE1U
 #define AXVIRTIO_BLK_SECTOR_BYTES 512U
@@ -73,8 +71,7 @@ int axvirtio_blk_replace(struct axvirtio *device, const char *path, struct ax_er
 /* Make an empty overlay of an existing base. -EEXIST when path is there. */
 int axvirtio_blk_make_overlay(const char *path, const char *base, struct ax_error *err);
 
-/* ---- virtio-net: class "virtio-net", type 0xE2 (Spec 5.1) --------------------------------------
- */
+/* ---- virtio-net: class "virtio-net", type 0xE2 (Spec 5.1) ------------------------------------ */
 
 #define AXVIRTIO_NET_TYPE      0xE2U
 #define AXVIRTIO_NET_MAX_PAIRS 16U
@@ -159,8 +156,7 @@ struct axnet_switch_stats {
 void axnet_switch_get_stats(const struct axnet_switch *net_switch,
 			    struct axnet_switch_stats *ret_stats);
 
-/* ---- virtio-console: class "virtio-console", type 0xE3 (Spec 5.3) ------------------------------
- */
+/* ---- virtio-console: class "virtio-console", type 0xE3 (Spec 5.3) ---------------------------- */
 
 #define AXVIRTIO_CONSOLE_TYPE      0xE3U
 #define AXVIRTIO_CONSOLE_MAX_PORTS 8U
@@ -192,8 +188,7 @@ int axvirtio_console_create(const char *name, const struct axvirtio_console_conf
 /* The terminal of port 0 has another size. Any thread, once there is a transport. */
 void axvirtio_console_resize(struct axvirtio *device, uint16_t columns, uint16_t rows);
 
-/* ---- virtio-rng: class "virtio-rng", type 0xE4 (Spec 5.4) --------------------------------------
- */
+/* ---- virtio-rng: class "virtio-rng", type 0xE4 (Spec 5.4) ------------------------------------ */
 
 #define AXVIRTIO_RNG_TYPE      0xE4U
 #define AXVIRTIO_RNG_MAX_BYTES 65536U /* per request, whatever the guest asks for */
@@ -209,8 +204,7 @@ extern const struct axdev_class axvirtio_rng_class;
 int axvirtio_rng_create(const char *name, const struct axvirtio_rng_config *config,
 			struct axvirtio **ret_device, struct ax_error *err) AX_MUST_CHECK;
 
-/* ---- virtio-balloon: class "virtio-balloon", type 0xE5 (Spec 5.5) ------------------------------
- */
+/* ---- virtio-balloon: class "virtio-balloon", type 0xE5 (Spec 5.5) ---------------------------- */
 
 #define AXVIRTIO_BALLOON_TYPE 0xE5U
 
@@ -240,8 +234,7 @@ struct axvirtio_balloon_stats {
 void axvirtio_balloon_get_stats(const struct axvirtio *device,
 				struct axvirtio_balloon_stats *ret_stats); /* any thread */
 
-/* ---- virtio-vsock: class "virtio-vsock", type 0xE6 (Spec 5.10) ---------------------------------
- */
+/* ---- virtio-vsock: class "virtio-vsock", type 0xE6 (Spec 5.10) ------------------------------- */
 
 #define AXVIRTIO_VSOCK_TYPE 0xE6U
 

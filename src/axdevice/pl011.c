@@ -1,15 +1,18 @@
 /*
  * The registers of a PL011 as a driver sees them, with a line of infinite speed: a character is
  * sent the moment it is written and the receive timeout passes at once. Where the bytes go and come
- * from, and who calls this, is pl011_dev.c.
+ * from is serial.c.
  *
  * The transmitter works although CR does not enable it: an early console writes to a port that
  * firmware is expected to have set up, and there need not be any firmware. The receiver obeys CR;
  * what comes before it listens waits.
  */
 #include "pl011.h"
+#include "classes.h"
 #include "primecell.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LCR_H_BITS 0xffu
@@ -18,6 +21,17 @@
 #define IFLS_RESET 0x12u
 
 static const uint8_t periph_id[4] = {0x11, 0x10, 0x34, 0x00}; /* 3.3.15: part 011, r1p5 */
+
+static struct pl011 *pl011_of(struct serial_port *port)
+{
+	return ax_container_of(port, struct pl011, port);
+}
+
+static void drive_line(struct pl011 *uart)
+{
+	if (uart->port.line)
+		axirq_set_level(uart->port.line, uart->ris & uart->imsc);
+}
 
 static unsigned depth(const struct pl011 *uart)
 {
@@ -72,15 +86,18 @@ static void receive_character(struct pl011 *uart, uint8_t value)
 	uart->overrun = false;
 }
 
-void axdev_pl011_refill(struct pl011 *uart)
+static bool on_line(const struct serial_port *port)
 {
-	/* In loopback the line is cut off. */
-	while (receiver_listens(uart) && !(uart->cr & PL011_CR_LBE) && uart->backlog_count &&
-	       uart->rx_count < depth(uart)) {
-		receive_character(uart, uart->backlog[uart->backlog_start]);
-		uart->backlog_start = (uart->backlog_start + 1) % PL011_BACKLOG_BYTES;
-		uart->backlog_count--;
-	}
+	return !(((const struct pl011 *)port)->cr & PL011_CR_LBE);
+}
+
+static void fill_receiver(struct pl011 *uart)
+{
+	uint8_t value;
+
+	while (receiver_listens(uart) && on_line(&uart->port) && uart->rx_count < depth(uart) &&
+	       axdev_serial_next(&uart->port, &value))
+		receive_character(uart, value);
 	settle_receiver(uart);
 }
 
@@ -94,7 +111,7 @@ static uint32_t read_character(struct pl011 *uart)
 	memmove(uart->rx, uart->rx + 1, uart->rx_count * sizeof(uart->rx[0]));
 	if (value & PL011_DR_OE)
 		uart->rsr |= PL011_RSR_OE;
-	axdev_pl011_refill(uart);
+	fill_receiver(uart);
 	return value;
 }
 
@@ -106,14 +123,10 @@ static void sent(struct pl011 *uart)
 		uart->ris |= PL011_INT_TX;
 }
 
-void axdev_pl011_transmit(struct pl011 *uart)
+static void send_waiting(struct pl011 *uart)
 {
-	uint32_t taken;
+	uint32_t taken = axdev_serial_send(&uart->port, uart->tx, uart->tx_count);
 
-	if (!uart->tx_count || uart->suspended)
-		return;
-	taken = uart->chr ? (uint32_t)axchr_send(uart->chr, uart->tx, uart->tx_count)
-			  : uart->tx_count;
 	if (!taken)
 		return;
 	uart->tx_count -= taken;
@@ -137,7 +150,7 @@ static void write_character(struct pl011 *uart, uint8_t value)
 	uart->tx[uart->tx_count++] = value;
 	if (uart->tx_count > tx_trigger(uart))
 		uart->ris &= ~PL011_INT_TX;
-	axdev_pl011_transmit(uart);
+	send_waiting(uart);
 }
 
 static const struct {
@@ -179,7 +192,7 @@ static void write_lcr_h(struct pl011 *uart, uint32_t value)
 	}
 	if (uart->tx_count > tx_trigger(uart))
 		uart->ris &= ~PL011_INT_TX;
-	axdev_pl011_refill(uart);
+	fill_receiver(uart);
 }
 
 static void write_ifls(struct pl011 *uart, uint32_t value)
@@ -204,8 +217,10 @@ static uint32_t read_fr(const struct pl011 *uart)
 	return value;
 }
 
-void axdev_pl011_power_on(struct pl011 *uart)
+static void power_on(struct serial_port *port)
 {
+	struct pl011 *uart = pl011_of(port);
+
 	uart->rsr = uart->ilpr = uart->ibrd = uart->fbrd = uart->lcr_h = uart->dmacr = 0;
 	uart->cr = CR_RESET;
 	uart->ifls = IFLS_RESET;
@@ -213,9 +228,10 @@ void axdev_pl011_power_on(struct pl011 *uart)
 	uart->rx_count = uart->tx_count = 0;
 	update_modem(uart);
 	uart->imsc = uart->ris = 0;
+	drive_line(uart);
 }
 
-uint32_t axdev_pl011_read(void *dev, uint32_t offset)
+static uint32_t read_register(void *dev, uint32_t offset)
 {
 	struct pl011 *uart = dev;
 
@@ -251,7 +267,7 @@ uint32_t axdev_pl011_read(void *dev, uint32_t offset)
 	}
 }
 
-void axdev_pl011_write(void *dev, uint32_t offset, uint32_t value)
+static void write_register(void *dev, uint32_t offset, uint32_t value)
 {
 	struct pl011 *uart = dev;
 
@@ -277,7 +293,7 @@ void axdev_pl011_write(void *dev, uint32_t offset, uint32_t value)
 	case PL011_CR:
 		uart->cr = value & CR_BITS;
 		update_modem(uart);
-		axdev_pl011_refill(uart);
+		fill_receiver(uart);
 		break;
 	case PL011_IFLS:
 		write_ifls(uart, value);
@@ -295,3 +311,53 @@ void axdev_pl011_write(void *dev, uint32_t offset, uint32_t value)
 		break;
 	}
 }
+
+static void pl011_access(struct serial_port *port, struct axdev_access *access)
+{
+	struct pl011 *uart = pl011_of(port);
+
+	axdev_primecell_access(access, uart, read_register, write_register);
+	drive_line(uart);
+}
+
+static void refill(struct serial_port *port)
+{
+	fill_receiver(pl011_of(port));
+	drive_line(pl011_of(port));
+}
+
+static void transmit(struct serial_port *port)
+{
+	send_waiting(pl011_of(port));
+	drive_line(pl011_of(port));
+}
+
+static const struct serial_chip pl011_chip = {
+	.access = pl011_access,
+	.power_on = power_on,
+	.on_line = on_line,
+	.refill = refill,
+	.transmit = transmit,
+};
+
+static int pl011_create(const char *name, const void *config, const struct axdev_services *services,
+			struct axdev **ret_dev, struct ax_error *err)
+{
+	const struct axdev_pl011_config *cfg = config;
+	struct pl011 *uart = calloc(1, sizeof(*uart));
+
+	if (!uart)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a UART");
+	uart->port.chr = cfg->chr;
+	uart->port.dev.resource[0] = (struct axdev_resource){AXDEV_MMIO, cfg->base, PRIMECELL_SIZE};
+	return axdev_serial_create(&uart->port, &pl011_chip, cfg->gsi, AXIRQ_LEVEL, name, services,
+				   ret_dev, err);
+}
+
+const struct axdev_class axdev_pl011_class = {
+	.name = "pl011",
+	.type = 0x42,
+	.summary = "Arm PrimeCell serial port",
+	.config_size = sizeof(struct axdev_pl011_config),
+	.create = pl011_create,
+};

@@ -1,21 +1,16 @@
 /*
- * The PL011's own types, shared by its two files: pl011.c (registers, as the guest sees them) and
- * pl011_dev.c (the device: creation, console, suspend). Registers and their bits are those of the
- * PrimeCell UART (PL011) Technical Reference Manual, revision r1p5 (Arm DDI 0183G); section numbers
- * in both files are that manual's.
+ * The registers and the state of a PL011, of which one file is the device (pl011.c) and others are
+ * its tests. Registers and their bits are those of the PrimeCell UART (PL011) Technical Reference
+ * Manual, revision r1p5 (Arm DDI 0183G); section numbers in both files are that manual's.
  */
 #ifndef AXDEVICE_PL011_H
 #define AXDEVICE_PL011_H
 
-#include <axvm/axdevice.h>
-#include <pthread.h>
+#include "serial.h"
 
 /* r1p4 and r1p5 have 32; drivers derive it from the revision in PeriphID2 and fill half of it
  * blindly, so the two belong together. */
 #define PL011_FIFO_CHARS 32u
-/* Input taken from the console ahead of the FIFO, so that a paste costs a wake-up per half of
- * this and not one per FIFO. */
-#define PL011_BACKLOG_BYTES 1024u
 
 enum pl011_register { /* table 3-1 */
 		      PL011_DR = 0x000,
@@ -70,12 +65,7 @@ enum pl011_register { /* table 3-1 */
 #define PL011_INT_ALL 0x7ffu
 
 struct pl011 {
-	struct axdev dev;
-	struct axchr *chr;       /* NULL: nothing is plugged in */
-	struct axirq_line *line; /* NULL: polled only */
-
-	pthread_mutex_t lock; /* everything below; vCPUs and the loop's thread */
-	bool suspended;
+	struct serial_port port; /* first; its lock is for all that follows */
 	uint32_t rsr, ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, dmacr;
 	uint32_t modem;                /* FR's four modem lines */
 	bool overrun;                  /* the next character to enter the FIFO tells of it */
@@ -83,17 +73,6 @@ struct pl011 {
 	/* Characters that wait for the console's ring; while there are any, BUSY is set. */
 	uint8_t tx[PL011_FIFO_CHARS];
 	uint32_t rx_count, tx_count;
-	uint8_t backlog[PL011_BACKLOG_BYTES];
-	uint32_t backlog_start, backlog_count;
 };
-
-/* All with the lock held. What they do to RIS and IMSC is the caller's to show on the line. */
-void axdev_pl011_power_on(struct pl011 *uart);
-uint32_t axdev_pl011_read(void *uart, uint32_t offset);
-void axdev_pl011_write(void *uart, uint32_t offset, uint32_t value);
-/* Move backlog into the receiver as far as it listens; its interrupts follow. */
-void axdev_pl011_refill(struct pl011 *uart);
-/* The console takes bytes again. */
-void axdev_pl011_transmit(struct pl011 *uart);
 
 #endif

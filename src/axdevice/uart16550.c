@@ -1,21 +1,29 @@
 /*
  * The registers of a 16550A as a driver sees them, with a line of infinite speed: a character is
  * sent the moment it is written and the receiver's time-out passes at once. Where the bytes go and
- * come from, and who calls this, is uart16550_dev.c.
+ * come from is serial.c.
  *
  * The INTR pin is followed through every fall and rise, even those that no register read could
  * catch (a THR write lowers THRE's interrupt and sends at once), because the line is mostly an
  * edge: a driver that returns from its handler after one write waits for the next one.
  */
 #include "uart16550.h"
+#include "classes.h"
 
+#include <errno.h>
 #include <linux/serial_reg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IER_BITS   (UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI)
 #define MCR_BITS   (UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | UART_MCR_OUT2 | UART_MCR_LOOP)
 #define IIR_FIFO   0xc0
 #define MSR_DELTAS 0x0f
+
+static struct uart *uart_of(struct serial_port *port)
+{
+	return ax_container_of(port, struct uart, port);
+}
 
 static bool fifo_enabled(const struct uart *uart)
 {
@@ -55,10 +63,10 @@ static void update_pin(struct uart *uart)
 {
 	bool high = interrupt_id(uart) != UART_IIR_NO_INT;
 
-	if (uart->line && uart->trigger == AXIRQ_LEVEL)
-		axirq_set_level(uart->line, high);
-	else if (uart->line && high && !uart->irq_high)
-		axirq_pulse(uart->line);
+	if (uart->port.line && uart->trigger == AXIRQ_LEVEL)
+		axirq_set_level(uart->port.line, high);
+	else if (uart->port.line && high && !uart->irq_high)
+		axirq_pulse(uart->port.line);
 	uart->irq_high = high;
 }
 
@@ -70,16 +78,20 @@ static void time_out(struct uart *uart)
 	update_pin(uart);
 }
 
-void axdev_uart_refill(struct uart *uart)
+static bool on_line(const struct serial_port *port)
 {
+	return !(((const struct uart *)port)->mcr & UART_MCR_LOOP);
+}
+
+static void refill(struct serial_port *port)
+{
+	struct uart *uart = uart_of(port);
+
 	/* Up to the trigger level, as a driver finds it on a real line: one that reads exactly so
-	 * many empties the FIFO and gets its next edge. In loopback the line is cut off. */
-	while (!(uart->mcr & UART_MCR_LOOP) && uart->backlog_count &&
-	       uart->rx_count < rx_trigger(uart)) {
-		uart->rx[uart->rx_count++] = uart->backlog[uart->backlog_start];
-		uart->backlog_start = (uart->backlog_start + 1) % UART_BACKLOG_BYTES;
-		uart->backlog_count--;
-	}
+	 * many empties the FIFO and gets its next edge. */
+	while (on_line(port) && uart->rx_count < rx_trigger(uart) &&
+	       axdev_serial_next(port, &uart->rx[uart->rx_count]))
+		uart->rx_count++;
 	time_out(uart);
 }
 
@@ -97,7 +109,7 @@ static uint8_t read_character(struct uart *uart)
 	if (uart->rx_count)
 		time_out(uart);
 	else
-		axdev_uart_refill(uart);
+		refill(&uart->port);
 	return value;
 }
 
@@ -120,13 +132,14 @@ static void sent(struct uart *uart)
 	update_pin(uart);
 }
 
-void axdev_uart_transmit(struct uart *uart)
+static void transmit(struct serial_port *port)
 {
+	struct uart *uart = uart_of(port);
 	uint8_t taken;
 
 	if (!uart->tx_count)
 		return;
-	taken = (uint8_t)axchr_send(uart->chr, uart->tx, uart->tx_count);
+	taken = (uint8_t)axdev_serial_send(port, uart->tx, uart->tx_count);
 	uart->tx_count -= taken;
 	memmove(uart->tx, uart->tx + taken, uart->tx_count);
 	if (!uart->tx_count)
@@ -139,8 +152,7 @@ static void write_character(struct uart *uart, uint8_t value)
 	update_pin(uart);
 	if (uart->mcr & UART_MCR_LOOP) {
 		loop_back(uart, value);
-	} else if (uart->tx_count ||
-		   (uart->chr && (uart->suspended || !axchr_send(uart->chr, &value, 1)))) {
+	} else if (uart->tx_count || !axdev_serial_send(&uart->port, &value, 1)) {
 		/* A driver that writes on although THRE is clear loses characters, as it would. */
 		if (uart->tx_count < UART_FIFO_BYTES)
 			uart->tx[uart->tx_count++] = value;
@@ -177,7 +189,7 @@ static void write_fcr(struct uart *uart, uint8_t value)
 		uart->thre_pending = true;
 	}
 	update_pin(uart);
-	axdev_uart_refill(uart);
+	refill(&uart->port);
 }
 
 /* What stands in the upper half of MSR: a peer that is always ready, or our own outputs. */
@@ -210,7 +222,7 @@ static void write_mcr(struct uart *uart, uint8_t value)
 		deltas &= (uint8_t)~UART_MSR_TERI;
 	uart->modem = lines | (old & MSR_DELTAS) | deltas;
 	update_pin(uart);
-	axdev_uart_refill(uart);
+	refill(&uart->port);
 }
 
 static uint8_t read_iir(struct uart *uart)
@@ -247,8 +259,10 @@ static uint8_t read_msr(struct uart *uart)
 	return value;
 }
 
-void axdev_uart_power_on(struct uart *uart)
+static void power_on(struct serial_port *port)
 {
+	struct uart *uart = uart_of(port);
+
 	uart->ier = uart->fcr = uart->lcr = uart->mcr = uart->scr = 0;
 	uart->dll = 0x0c; /* 9600 baud of the usual 1.8432 MHz */
 	uart->dlm = 0;
@@ -258,7 +272,7 @@ void axdev_uart_power_on(struct uart *uart)
 	update_pin(uart);
 }
 
-uint8_t axdev_uart_read(struct uart *uart, unsigned reg)
+static uint8_t read_register(struct uart *uart, unsigned reg)
 {
 	bool dlab = uart->lcr & UART_LCR_DLAB;
 
@@ -282,7 +296,7 @@ uint8_t axdev_uart_read(struct uart *uart, unsigned reg)
 	}
 }
 
-void axdev_uart_write(struct uart *uart, unsigned reg, uint8_t value)
+static void write_register(struct uart *uart, unsigned reg, uint8_t value)
 {
 	bool dlab = uart->lcr & UART_LCR_DLAB;
 
@@ -315,3 +329,65 @@ void axdev_uart_write(struct uart *uart, unsigned reg, uint8_t value)
 		break;
 	}
 }
+
+/* Registers are bytes: a wide access touches its neighbours one after the other, as the ISA bus
+ * splits it, and what lies between spread registers reads as zero. */
+static void uart_access(struct serial_port *port, struct axdev_access *access)
+{
+	struct uart *uart = uart_of(port);
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < access->width; i++) {
+		uint64_t offset = access->offset + i;
+		unsigned reg = (unsigned)(offset >> uart->reg_shift);
+
+		if (offset != (uint64_t)reg << uart->reg_shift)
+			continue;
+		if (access->is_write)
+			write_register(uart, reg, (uint8_t)(access->value >> (8 * i)));
+		else
+			value |= (uint64_t)read_register(uart, reg) << (8 * i);
+	}
+	if (!access->is_write)
+		access->value = value;
+}
+
+static const struct serial_chip uart_chip = {
+	.access = uart_access,
+	.power_on = power_on,
+	.on_line = on_line,
+	.refill = refill,
+	.transmit = transmit,
+};
+
+static int uart_create(const char *name, const void *config, const struct axdev_services *services,
+		       struct axdev **ret_dev, struct ax_error *err)
+{
+	const struct axdev_uart16550_config *cfg = config;
+	struct uart *uart;
+
+	if (cfg->space == AXDEV_SYSREG || cfg->reg_shift > 3 ||
+	    (cfg->space == AXDEV_PORT && cfg->reg_shift))
+		return ax_error_set(err, AX_ERROR_DEVICE, EINVAL,
+				    "registers %u bytes apart are not possible in this address "
+				    "space",
+				    1u << (cfg->reg_shift & 31));
+	uart = calloc(1, sizeof(*uart));
+	if (!uart)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a UART");
+	uart->reg_shift = cfg->reg_shift;
+	uart->trigger = cfg->trigger;
+	uart->port.chr = cfg->chr;
+	uart->port.dev.resource[0] =
+		(struct axdev_resource){cfg->space, cfg->base, UART_REG_COUNT << cfg->reg_shift};
+	return axdev_serial_create(&uart->port, &uart_chip, cfg->gsi, cfg->trigger, name, services,
+				   ret_dev, err);
+}
+
+const struct axdev_class axdev_uart16550_class = {
+	.name = "uart16550",
+	.type = 2,
+	.summary = "16550A serial port",
+	.config_size = sizeof(struct axdev_uart16550_config),
+	.create = uart_create,
+};

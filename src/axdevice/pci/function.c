@@ -67,8 +67,7 @@ bool axpci_bus_master(const struct axpci_function *function)
 	return atomic_load(&function->command) & PCI_COMMAND_MASTER;
 }
 
-/* ---- a place ----------------------------------------------------------------------------------
- */
+/* ---- a place --------------------------------------------------------------------------------- */
 
 /* The BAR, if any, that lies in `bytes` from gpa on: where to look next, or 0. */
 static uint64_t taken_until(const struct axpci_host *host, uint64_t gpa, uint64_t bytes)

@@ -38,8 +38,7 @@ static uint32_t pba_bytes(const struct axpci_msix *msix)
 	return (msix->vectors + 63) / 64 * 8;
 }
 
-/* ---- what goes out ---------------------------------------------------------------------------
- */
+/* ---- what goes out --------------------------------------------------------------------------- */
 
 static void update_vector(struct axpci_function *function, struct entry *entry)
 {
@@ -123,8 +122,7 @@ unsigned axpci_msix_vectors(const struct axpci_function *function)
 	return function->msix ? function->msix->vectors : 0;
 }
 
-/* ---- what software does -----------------------------------------------------------------------
- */
+/* ---- what software does ---------------------------------------------------------------------- */
 
 bool axpci_msix_write_config(struct axpci_function *function, uint32_t offset, unsigned width,
 			     uint32_t value)

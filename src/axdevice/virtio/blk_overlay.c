@@ -331,10 +331,14 @@ int axvirtio_blk_make_overlay(const char *path, const char *base, struct ax_erro
 	if (r < 0)
 		return r;
 	if (file.size_bytes < SECTOR) {
+		ax_error_set(err, AX_ERROR_DISK, EINVAL,
+			     "base %s has %" PRIu64 " bytes, less than a sector", base,
+			     file.size_bytes);
 		axvirtio_blk_file_close(&file);
-		return ax_error_set(err, AX_ERROR_DISK, EINVAL,
-				    "base %s has %" PRIu64 " bytes, less than a sector", base,
-				    file.size_bytes);
+		return ax_error_hint(err,
+				     "an overlay is as large as its base; `truncate -s 1G "
+				     "%s` gives that a size",
+				     base);
 	}
 	/* What guests write is their owner's alone. */
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -345,6 +349,8 @@ int axvirtio_blk_make_overlay(const char *path, const char *base, struct ax_erro
 			unlink(path);
 		ax_error_set(err, r == -EEXIST ? AX_ERROR_ALREADY_EXISTS : AX_ERROR_DISK, -r,
 			     "cannot make overlay %s: %s", path, strerror(-r));
+		if (r == -ENOENT)
+			ax_error_hint(err, "make its directory first");
 	}
 	if (fd >= 0)
 		close(fd);

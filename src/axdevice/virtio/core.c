@@ -79,13 +79,6 @@ void axvirtio_update_config(struct axvirtio *device, uint32_t offset, const void
 	}
 }
 
-uint64_t axvirtio_negotiated(const struct axvirtio *device)
-{
-	const struct axvirtio_core *core = device->core;
-
-	return core_status(core) & VIRTIO_CONFIG_S_FEATURES_OK ? core->accepted : 0;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static int check_device(const struct axvirtio *device, const struct axdev_services *services,

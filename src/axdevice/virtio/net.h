@@ -72,8 +72,7 @@ int axvirtio_net_socket_open(struct net *net, const struct axvirtio_net_config *
 			     struct ax_error *err);
 int axvirtio_net_stream_open(struct net *net, struct ax_error *err); /* pair 0 has its socket */
 
-/* ---- receive buffers: chains in hand, in the driver's order ------------------------------------
- */
+/* ---- receive buffers: chains in hand, in the driver's order ---------------------------------- */
 
 struct net_chain {
 	uint32_t first, count; /* of net_chains.iov, writable vectors only */
@@ -147,8 +146,7 @@ struct net_pair {
 	struct net_tx tx;
 };
 
-/* ---- the device --------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 struct net {
 	struct axvirtio device;
@@ -196,13 +194,11 @@ int axvirtio_net_set_pairs(struct net *net, uint32_t count);
 /* Wait for EPOLLIN and EPOLLOUT as asked, or with neither for nothing at all. */
 void axvirtio_net_arm(struct net_pair *pair, uint32_t events);
 
-/* ---- control queue (5.1.6.5) -------------------------------------------------------------------
- */
+/* ---- control queue (5.1.6.5) ----------------------------------------------------------------- */
 
 int axvirtio_net_ctrl_one(struct axvirtio *device, unsigned index); /* for axvirtio_serve */
 
-/* ---- vhost: all but open, once, do nothing for a device without --------------------------------
- */
+/* ---- vhost: all but open, once, do nothing for a device without ------------------------------ */
 
 int axvirtio_net_vhost_open(struct net *net, struct ax_error *err); /* the pairs have their taps */
 void axvirtio_net_vhost_close(struct net *net);                     /* also after a failed open */
@@ -212,8 +208,7 @@ void axvirtio_net_vhost_stop(struct net *net);
 void axvirtio_net_vhost_reset(struct net *net);
 void axvirtio_net_vhost_interrupt_moved(struct net *net, unsigned queue);
 
-/* ---- headers (5.1.6.2, 5.1.6.4) ----------------------------------------------------------------
- */
+/* ---- headers (5.1.6.2, 5.1.6.4) -------------------------------------------------------------- */
 
 /* A header from the guest, before a frame of `bytes`: only what was negotiated and makes sense
  * remains. false: drop the frame. */
@@ -235,8 +230,7 @@ struct net_sum axvirtio_net_sum_begin(const struct virtio_net_hdr_v1 *header);
 void axvirtio_net_sum(struct net_sum *sum, uint8_t *bytes, uint32_t count);
 void axvirtio_net_sum_end_pass(struct net_sum *sum);
 
-/* ---- receive (RX queue's I/O thread, inside its gate) ------------------------------------------
- */
+/* ---- receive (RX queue's I/O thread, inside its gate) ---------------------------------------- */
 
 /* A frame on its way to the driver: the first `in_place` bytes are already in chains (`own` of them
  * from `first` on, filled to the end if there is a rest), the others are copied. */
@@ -259,8 +253,7 @@ void axvirtio_net_rx_receive(struct net_pair *pair, uint32_t events); /* as the 
 /* Reading failed: say so and leave it until the driver kicks. */
 void axvirtio_net_rx_fail(struct net_pair *pair, int code);
 
-/* ---- transmit (TX queue's I/O thread, inside its gate) -----------------------------------------
- */
+/* ---- transmit (TX queue's I/O thread, inside its gate) --------------------------------------- */
 
 /* Pop and check a packet into the batch, which has room for vector_max vectors. 1: *ret_slot is it,
  * with result 0 or what is wrong with it; otherwise what axvirtio_serve is to be told. */

@@ -80,8 +80,7 @@ bool axvirtio_net_header_to_guest(const struct net *net, struct virtio_net_hdr_v
 	return true;
 }
 
-/* ---- the Internet checksum (RFC 1071), in pieces -----------------------------------------------
- */
+/* ---- the Internet checksum (RFC 1071), in pieces --------------------------------------------- */
 
 struct net_sum axvirtio_net_sum_begin(const struct virtio_net_hdr_v1 *header)
 {

@@ -119,16 +119,28 @@ struct ax_loop *axvirtio_loop(const struct axvirtio *device, unsigned index)
 	return device->core->queue[index].loop;
 }
 
+static unsigned group_of(const struct axvirtio *device, unsigned index)
+{
+	return device->ops->queue_group ? device->ops->queue_group(device, index) : index;
+}
+
 static struct ax_loop *choose_loop(const struct axvirtio_core *core, unsigned index,
 				   const struct axdev_services *services)
 {
 	const struct axvirtio *device = core->device;
-	unsigned group = device->ops->queue_group ? device->ops->queue_group(device, index) : index;
+	const unsigned group = group_of(device, index);
+	unsigned groups = 1;
 
 	if (!services->io_loop && !services->io_loop_count)
 		return device->own_loop;
 	if (!services->io_loop_count)
 		return services->io_loop;
+	for (unsigned i = 0; i < core->queue_count; i++)
+		if (group_of(device, i) >= groups)
+			groups = group_of(device, i) + 1;
+	if (groups > 1 && services->io_of_vcpu)
+		return services->io_loops[services->io_of_vcpu[(uint64_t)group *
+							       services->vcpu_count / groups]];
 	return services->io_loops[(services->io_first + group) % services->io_loop_count];
 }
 
@@ -237,11 +249,6 @@ int axvirtio_pop(struct axvirtio *device, unsigned index, struct iovec *iov, uns
 void axvirtio_unpop(struct axvirtio *device, unsigned index)
 {
 	axvq_unpop(queue_of(device, index));
-}
-
-bool axvirtio_has_chains(struct axvirtio *device, unsigned index)
-{
-	return axvq_has_chains(queue_of(device, index));
 }
 
 bool axvirtio_want_kicks(struct axvirtio *device, unsigned index, bool want)

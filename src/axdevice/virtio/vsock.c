@@ -27,8 +27,7 @@ static struct vsock *vsock_of(struct axvirtio *device)
 	return ax_container_of(device, struct vsock, device);
 }
 
-/* ---- resets: the driver forgets all connections, and so do we ----------------------------------
- */
+/* ---- resets: the driver forgets all connections, and so do we -------------------------------- */
 
 /* A vCPU's thread: connections are the loop's, which is told and will look. */
 static void reset(struct axvirtio *device)

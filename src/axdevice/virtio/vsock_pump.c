@@ -42,8 +42,7 @@ void axvirtio_vsock_post_data(struct vsock_conn *conn)
 	ax_loop_defer(vsock->loop, &vsock->pump);
 }
 
-/* ---- packets without payload: 1 sent, 0 no buffer, negative: the queue is broken ---------------
- */
+/* ---- packets without payload: 1 sent, 0 no buffer, negative: the queue is broken ------------- */
 
 static int send_header(struct vsock *vsock, const struct virtio_vsock_hdr *hdr)
 {

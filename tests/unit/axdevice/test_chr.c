@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,14 +58,18 @@ static void test_bounded(void **state)
 	assert_int_equal(axchr_send(rig.chr, chunk, 1), 0);
 	/* The tap has seen everything although the reader has not. */
 	WAIT_FOR(__atomic_load_n(&tapped, __ATOMIC_SEQ_CST) == taken);
+	/* There is room again as soon as some of it has been read. */
 	int calls = rig.sink->can_send_calls;
-	for (size_t got = 0; got < taken;) {
+	size_t got = 0;
+	while (got < 2 * sizeof(chunk))
+		got += (size_t)read(out[0], chunk, sizeof(chunk));
+	WAIT_FOR(rig.sink->can_send_calls > calls);
+	while (got < taken) {
 		ssize_t n = read(out[0], chunk, sizeof(chunk));
 
 		assert_true(n > 0);
 		got += (size_t)n;
 	}
-	WAIT_FOR(rig.sink->can_send_calls > calls);
 	naps(50);
 	assert_idle(&rig); /* nor does it watch a pipe it has nothing for */
 	/* The description we were given is as blocking as it was. */
@@ -207,6 +212,33 @@ static void test_output_kinds(void **state)
 	close(full);
 }
 
+/* A file at the limit of its size takes no more; the guest is not told, and room may come back. */
+static void test_full_file(void **state)
+{
+	char path[] = "/tmp/axchr-XXXXXX", got[16] = "";
+	const int file = mkostemp(path, O_CLOEXEC);
+	struct rlimit limit, four = {.rlim_cur = 4};
+	struct rig rig;
+
+	(void)state;
+	unlink(path);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	four.rlim_max = limit.rlim_max;
+	chr_rig_setup(&rig, (struct axchr_config){.in_fd = -1, .out_fd = file});
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &four), 0);
+	assert_int_equal(send_text(rig.chr, "0123456789"), 10);
+	axchr_flush(rig.chr, 20000);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(send_text(rig.chr, "again"), 5);
+	axchr_flush(rig.chr, 20000);
+	assert_int_equal(pread(file, got, sizeof(got), 0), 9);
+	assert_string_equal(got, "0123again");
+	chr_rig_teardown(&rig);
+	signal(SIGXFSZ, SIG_DFL);
+	close(file);
+}
+
 static void test_flush(void **state)
 {
 	static uint8_t chunk[65536];
@@ -284,7 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounded),       cmocka_unit_test(test_order),
 		cmocka_unit_test(test_closed_reader), cmocka_unit_test(test_output_kinds),
-		cmocka_unit_test(test_flush),         cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_full_file),     cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_terminal),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

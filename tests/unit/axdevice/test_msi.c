@@ -46,6 +46,22 @@ static void sent_when_it_has_an_address(void **state)
 	teardown(&rig);
 }
 
+/* Where messages are told apart by who sends them, the same one of another device is another. */
+static void sent_as_its_device(void **state)
+{
+	struct axirq_message message = there;
+	struct rig rig = {0};
+	(void)state;
+
+	setup(&rig);
+	message.device_id = 1 << 3;
+	assert_int_equal(axirq_msi_set(rig.msi, &message), 0);
+	message.device_id = 2 << 3;
+	assert_int_equal(axirq_msi_set(rig.msi, &message), 0);
+	assert_int_equal(rig.chip.msi[0].message.device_id, 2 << 3);
+	teardown(&rig);
+}
+
 static void masked_keeps_one(void **state)
 {
 	struct rig rig = {0};
@@ -155,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sent_when_it_has_an_address),
+		cmocka_unit_test(sent_as_its_device),
 		cmocka_unit_test(masked_keeps_one),
 		cmocka_unit_test(unchanged_costs_nothing),
 		cmocka_unit_test(refused_message_is_masked),

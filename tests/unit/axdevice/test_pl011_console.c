@@ -68,6 +68,36 @@ static void test_typed_ahead(void **state)
 	close(in[1]);
 }
 
+/* In loopback the line is cut off: what is typed stays where it is, until it is there again. */
+static void test_loopback(void **state)
+{
+	struct serial_port *port;
+	int in[2];
+
+	(void)state;
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	pl011_rig_setup(&rig, in[0], -1);
+	port = (struct serial_port *)rig.dev;
+	wr(&rig, PL011_LCR_H, PL011_LCR_H_FEN);
+	wr(&rig, PL011_CR, PL011_CR_UARTEN | PL011_CR_RXE | PL011_CR_LBE);
+	loop_start(&rig.lt);
+	assert_int_equal(write(in[1], "on", 2), 2);
+	for (int i = 0; i < 50; i++)
+		nap();
+	assert_true(rd(&rig, PL011_FR) & PL011_FR_RXFE);
+	pthread_mutex_lock(&port->lock);
+	assert_int_equal(port->backlog_count, 0);
+	pthread_mutex_unlock(&port->lock);
+	wr(&rig, PL011_CR, PL011_CR_UARTEN | PL011_CR_RXE);
+	WAIT_FOR(!(rd(&rig, PL011_FR) & PL011_FR_RXFE));
+	assert_int_equal(rd(&rig, PL011_DR), 'o');
+	WAIT_FOR(!(rd(&rig, PL011_FR) & PL011_FR_RXFE));
+	assert_int_equal(rd(&rig, PL011_DR), 'n');
+	pl0_rig_teardown(&rig);
+	close(in[0]);
+	close(in[1]);
+}
+
 static void test_suspend(void **state)
 {
 	char text[2];
@@ -108,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_typed_ahead),
+		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_suspend),
 	};
 

@@ -118,12 +118,12 @@ static void handle_interrupt(struct port *port)
 /* What an interrupt controller does; the loop's thread drives the line as well. */
 static bool interrupted(void)
 {
-	struct pl011 *uart = ax_container_of(rig.dev, struct pl011, dev);
+	struct pl011 *uart = (struct pl011 *)rig.dev;
 	bool high;
 
-	pthread_mutex_lock(&uart->lock);
+	pthread_mutex_lock(&uart->port.lock);
 	high = line_high(&rig);
-	pthread_mutex_unlock(&uart->lock);
+	pthread_mutex_unlock(&uart->port.lock);
 	return high;
 }
 

@@ -48,7 +48,7 @@ static void receive_something(void)
 	const struct axchr_device *device = &rig.chr->device;
 	const size_t room = device->can_receive(device->dev);
 
-	assert_true(room <= PL011_BACKLOG_BYTES);
+	assert_true(room <= SERIAL_BACKLOG_BYTES);
 	device->receive(device->dev, text, room < sizeof(text) ? room : sizeof(text));
 }
 
@@ -65,8 +65,8 @@ static void check_bounds(const struct pl011 *uart)
 
 	assert_true(uart->rx_count <= depth);
 	assert_true(uart->tx_count <= depth);
-	assert_true(uart->backlog_count <= PL011_BACKLOG_BYTES);
-	assert_true(uart->backlog_start < PL011_BACKLOG_BYTES);
+	assert_true(uart->port.backlog_count <= SERIAL_BACKLOG_BYTES);
+	assert_true(uart->port.backlog_start < SERIAL_BACKLOG_BYTES);
 	assert_int_equal(uart->imsc & ~PL011_INT_ALL, 0);
 	assert_int_equal(uart->ris & ~PL011_INT_ALL, 0);
 	assert_int_equal(line_high(&rig), (uart->ris & uart->imsc) != 0);

@@ -71,6 +71,33 @@ static void test_rules(void **state)
 	axbus_destroy(bus);
 }
 
+/* Rules side by side, in any order, are one range: an access may cover several. */
+static void test_ranges(void **state)
+{
+	static const uint64_t orders[][3] = {
+		{0x600, 0x602, 0x604}, {0x604, 0x602, 0x600}, {0x600, 0x604, 0x602},
+		{0x604, 0x600, 0x602}, {0x602, 0x604, 0x600}, {0x602, 0x600, 0x604},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(orders); i++) {
+		struct axdev_power_rule rules[3];
+		const struct axdev_power_config config = {rules, 3, on_event, NULL};
+		struct axdev *dev = NULL;
+
+		for (size_t n = 0; n < 3; n++)
+			rules[n] = (struct axdev_power_rule){AXDEV_PORT, orders[i][n],   2, 0xff,
+							     1,          AXDEV_POWER_OFF};
+		assert_int_equal(axdev_create("power", "power", &config, sizeof(config),
+					      &(struct axdev_services){0}, &dev, NULL),
+				 0);
+		assert_int_equal(dev->resource_count, 1);
+		assert_int_equal(dev->resource[0].base, 0x600);
+		assert_int_equal(dev->resource[0].size, 6);
+		dev->ops->destroy(dev);
+	}
+}
+
 static void test_limits(void **state)
 {
 	struct axdev_power_rule many[5] = {0};
@@ -99,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_limits),
 	};
 

@@ -165,6 +165,29 @@ static void test_paste(void **state)
 	paste(handle_exactly, false);
 }
 
+/* What the receiver holds goes with a reset, what waits behind it is for whoever boots next. */
+static void test_typed_ahead(void **state)
+{
+	struct uart_rig rig;
+	int in[2];
+
+	(void)state;
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	uart_rig_setup(&rig, in[0], -1);
+	assert_int_equal(write(in[1], "early", 5), 5);
+	loop_start(&rig.lt);
+	WAIT_FOR(in8(&rig, UART_LSR) & UART_LSR_DR);
+	axbus_reset(rig.bus);
+	for (int i = 1; i < 5; i++) {
+		assert_true(in8(&rig, UART_LSR) & UART_LSR_DR);
+		assert_int_equal(in8(&rig, UART_RX), "early"[i]);
+	}
+	assert_false(in8(&rig, UART_LSR) & UART_LSR_DR);
+	uart_rig_teardown(&rig);
+	close(in[0]);
+	close(in[1]);
+}
+
 static void test_stuck_reader(void **state)
 {
 	struct uart_rig rig;
@@ -241,9 +264,8 @@ static void test_suspend(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_autoconfig),
-		cmocka_unit_test(test_paste),
-		cmocka_unit_test(test_stuck_reader),
+		cmocka_unit_test(test_autoconfig),  cmocka_unit_test(test_paste),
+		cmocka_unit_test(test_typed_ahead), cmocka_unit_test(test_stuck_reader),
 		cmocka_unit_test(test_suspend),
 	};
 

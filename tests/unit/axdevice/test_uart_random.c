@@ -42,7 +42,7 @@ static void receive_something(void)
 	const struct axchr_device *device = &rig.chr->device;
 	const size_t room = device->can_receive(device->dev);
 
-	assert_true(room <= UART_BACKLOG_BYTES);
+	assert_true(room <= SERIAL_BACKLOG_BYTES);
 	device->receive(device->dev, text, room < sizeof(text) ? room : sizeof(text));
 }
 
@@ -57,8 +57,8 @@ static void check_bounds(const struct uart *uart)
 {
 	assert_true(uart->rx_count <= (uart->fcr & UART_FCR_ENABLE_FIFO ? UART_FIFO_BYTES : 1));
 	assert_true(uart->tx_count <= UART_FIFO_BYTES);
-	assert_true(uart->backlog_count <= UART_BACKLOG_BYTES);
-	assert_true(uart->backlog_start < UART_BACKLOG_BYTES);
+	assert_true(uart->port.backlog_count <= SERIAL_BACKLOG_BYTES);
+	assert_true(uart->port.backlog_start < SERIAL_BACKLOG_BYTES);
 	assert_int_equal(uart->ier & 0xf0, 0);
 	assert_int_equal(uart->mcr & 0xe0, 0);
 }

@@ -199,8 +199,7 @@ static UNUSED void expect_peer(unsigned port, const void *bytes, size_t count)
 	assert_memory_equal(got, bytes, count);
 }
 
-/* ---- control messages --------------------------------------------------------------------------
- */
+/* ---- control messages ------------------------------------------------------------------------ */
 
 static UNUSED void tell(uint32_t id, uint16_t event, uint16_t value)
 {

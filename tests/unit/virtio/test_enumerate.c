@@ -14,8 +14,7 @@ static struct ring ring;
 static struct axvq vq;
 static struct axvq_setup ring_at;
 
-/* ---- the oracle --------------------------------------------------------------------------------
- */
+/* ---- the oracle ------------------------------------------------------------------------------ */
 
 struct seen {
 	struct buffer buffer[64];
@@ -67,8 +66,7 @@ static bool oracle(const struct vring_desc *direct, unsigned size, uint16_t head
 	}
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------
- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static uint64_t accepted, refused;
 

@@ -12,8 +12,7 @@ static struct machine m;
 static struct ring ring;
 static struct axdev *dev;
 
-/* ---- a device ----------------------------------------------------------------------------------
- */
+/* ---- a device -------------------------------------------------------------------------------- */
 
 static struct {
 	struct axvirtio device;
@@ -178,8 +177,7 @@ static void kick(uint32_t queue)
 
 #define S_READY (ST_ACK | ST_DRIVER | ST_FEAT | ST_OK)
 
-/* ---- the register matrix ------------------------------------------------------------------------
- */
+/* ---- the register matrix --------------------------------------------------------------------- */
 
 static void test_identity(void **state)
 {
@@ -257,8 +255,7 @@ static void test_access_matrix(void **state)
 	assert_int_equal(rd(dev, 0x000), 0x74726976);
 }
 
-/* ---- status (3.1.1, 2.1) ------------------------------------------------------------------------
- */
+/* ---- status (3.1.1, 2.1) --------------------------------------------------------------------- */
 
 /* Every sequence of two status writes from power-on, against the rules. */
 static void test_status_ladder(void **state)
@@ -380,8 +377,7 @@ static void test_activate_fails(void **state)
 	assert_int_equal(used_shown(&ring), 0);
 }
 
-/* ---- queues (must-test 2 and 3) -----------------------------------------------------------------
- */
+/* ---- queues (must-test 2 and 3) -------------------------------------------------------------- */
 
 static void test_queue_select(void **state)
 {
@@ -515,8 +511,7 @@ static void test_queue_stop(void **state)
 	assert_int_equal(rd(dev, VIRTIO_MMIO_STATUS), S_READY);
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void test_one_interrupt_per_batch(void **state)
 {
@@ -705,8 +700,7 @@ static void test_no_descriptors(void **state)
 	dev = again;
 }
 
-/* ---- configuration space ------------------------------------------------------------------------
- */
+/* ---- configuration space --------------------------------------------------------------------- */
 
 static void test_config_any_access(void **state)
 {
@@ -759,8 +753,7 @@ static void test_config_change(void **state)
 	assert_int_equal(rd(dev, VIRTIO_MMIO_CONFIG_GENERATION), generation + 2);
 }
 
-/* ---- creation -----------------------------------------------------------------------------------
- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static struct axdev_doorbell bells[4];
 static unsigned bell_count;

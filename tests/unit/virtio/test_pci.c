@@ -29,8 +29,7 @@ static uint32_t stride, window;
 static struct axdev_doorbell bells[4];
 static unsigned bell_count, bell_limit;
 
-/* ---- a device: two queues, eleven bytes of configuration, chains given back at once ------------
- */
+/* ---- a device: two queues, eleven bytes of configuration, chains given back at once ---------- */
 
 static struct {
 	struct axvirtio device;
@@ -123,8 +122,7 @@ static void toy_make(void)
 	};
 }
 
-/* ---- a guest -----------------------------------------------------------------------------------
- */
+/* ---- a guest --------------------------------------------------------------------------------- */
 
 static uint64_t get(uint64_t gpa, unsigned width)
 {
@@ -268,8 +266,7 @@ static struct axvirtio_stats stats(void)
 	return s;
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------
- */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 static int assign_bell(void *ctx, const struct axdev_doorbell *bell, struct ax_error *err)
 {
@@ -348,8 +345,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- tests -------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void identity(void **state)
 {
@@ -750,8 +746,7 @@ static void failed_creation(void **state)
 	machine_finish(&m);
 }
 
-/* ---- lent queues -------------------------------------------------------------------------------
- */
+/* ---- lent queues ----------------------------------------------------------------------------- */
 
 static int lend_setup(void **state)
 {

@@ -58,8 +58,7 @@ static void expect_break(enum axvq_error want)
 	assert_int_equal(used_shown(&ring), 0); /* a broken queue is not written */
 }
 
-/* ---- set-up (must-test 1 and 2) ----------------------------------------------------------------
- */
+/* ---- set-up (must-test 1 and 2) -------------------------------------------------------------- */
 
 static void test_sizes(void **state)
 {
@@ -160,8 +159,7 @@ static void test_ring_overlap(void **state)
 	expect_start(s, AXVQ_OK);
 }
 
-/* ---- chains: what is right ---------------------------------------------------------------------
- */
+/* ---- chains: what is right ------------------------------------------------------------------- */
 
 static void test_simple_chain(void **state)
 {
@@ -280,8 +278,7 @@ static void test_indirect_full(void **state)
 	assert_int_equal(vq.broken, AXVQ_LENGTH);
 }
 
-/* ---- chains: what is wrong (must-test 1) -------------------------------------------------------
- */
+/* ---- chains: what is wrong (must-test 1) ----------------------------------------------------- */
 
 static void test_bad_avail(void **state)
 {
@@ -472,8 +469,7 @@ static void test_too_many_bytes(void **state)
 	}
 }
 
-/* ---- suppression -------------------------------------------------------------------------------
- */
+/* ---- suppression ----------------------------------------------------------------------------- */
 
 static void test_flags_suppression(void **state)
 {
@@ -526,8 +522,7 @@ static void test_event_idx_wrap(void **state)
 	}
 }
 
-/* ---- double fetch (must-test 4) ----------------------------------------------------------------
- */
+/* ---- double fetch (must-test 4) -------------------------------------------------------------- */
 
 static _Atomic bool stop_flipping;
 

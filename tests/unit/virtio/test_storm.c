@@ -18,8 +18,7 @@ static struct ring ring;
 static struct axdev *dev;
 static struct ax_loop *loop;
 
-/* ---- a device that keeps requests for a while and ends them later, as asynchronous I/O does -----
- */
+/* ---- a device that keeps requests for a while and ends them later, as asynchronous I/O does -- */
 
 static struct {
 	struct axvirtio device;

@@ -97,8 +97,7 @@ static void test_refused(void **state)
 	down();
 }
 
-/* ---- streams -----------------------------------------------------------------------------------
- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 struct flow {
 	uint32_t sent, received; /* mod 2^32 */
@@ -322,8 +321,7 @@ static void test_slow_reader(void **state)
 	down();
 }
 
-/* ---- closing -----------------------------------------------------------------------------------
- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 static void test_guest_half_closes(void **state)
 {
@@ -437,8 +435,7 @@ static void test_host_closes(void **state)
 	down();
 }
 
-/* ---- descriptors and memory --------------------------------------------------------------------
- */
+/* ---- descriptors and memory ------------------------------------------------------------------ */
 
 static uint64_t mapped_bytes(void)
 {
@@ -486,8 +483,7 @@ static void test_cycles(void **state)
 	down();
 }
 
-/* ---- resets, pauses, missing buffers -----------------------------------------------------------
- */
+/* ---- resets, pauses, missing buffers --------------------------------------------------------- */
 
 static void test_reset(void **state)
 {

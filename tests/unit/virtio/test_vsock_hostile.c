@@ -8,8 +8,7 @@
 
 #define WAIT_S 5 /* how long a greeting, an answer or an end may take */
 
-/* ---- the guest ---------------------------------------------------------------------------------
- */
+/* ---- the guest ------------------------------------------------------------------------------- */
 
 static void test_strangers(void **state)
 {
@@ -297,8 +296,7 @@ static void test_no_answers_taken(void **state)
 	down();
 }
 
-/* ---- host programs -----------------------------------------------------------------------------
- */
+/* ---- host programs --------------------------------------------------------------------------- */
 
 static void test_greetings(void **state)
 {
@@ -457,8 +455,7 @@ static void test_full_backlog(void **state)
 	down();
 }
 
-/* ---- the socket's file --------------------------------------------------------------------------
- */
+/* ---- the socket's file ----------------------------------------------------------------------- */
 
 static int create(const char *at, uint64_t cid)
 {

@@ -47,8 +47,7 @@ struct packet {
 	uint32_t len;
 };
 
-/* ---- up and down -------------------------------------------------------------------------------
- */
+/* ---- up and down ----------------------------------------------------------------------------- */
 
 static UNUSED void make_directory(void)
 {
@@ -124,8 +123,7 @@ static UNUSED void down(void)
 	remove_directory();
 }
 
-/* ---- packets -----------------------------------------------------------------------------------
- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static UNUSED struct virtio_vsock_hdr header(uint16_t op, uint32_t host_port, uint32_t guest_port)
 {
@@ -223,8 +221,7 @@ static UNUSED void expect_silence(void)
 			 p.hdr.dst_port);
 }
 
-/* ---- host programs -----------------------------------------------------------------------------
- */
+/* ---- host programs --------------------------------------------------------------------------- */
 
 static UNUSED struct sockaddr_un address_of(const char *file)
 {
@@ -293,8 +290,7 @@ static UNUSED void host_write(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-/* ---- connections that both sides have opened ---------------------------------------------------
- */
+/* ---- connections that both sides have opened ------------------------------------------------- */
 
 /* The guest connects to the listener; returns the accepted socket. */
 static UNUSED int guest_opens(int listener, uint32_t host_port, uint32_t guest_port)
