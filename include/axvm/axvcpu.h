@@ -32,7 +32,7 @@ enum axvcpu_state {
 };
 const char *axvcpu_state_name(enum axvcpu_state state); /* "Running" */
 
-/* ---- why a vCPU left the guest -------------------------------------------------------- */
+/* ---- why a vCPU left the guest --------------------------------------------------------------- */
 
 enum axvcpu_exit_kind {
 	AXVCPU_EXIT_NOTHING = 0, /* nothing for the caller to do: enter again */
@@ -119,7 +119,7 @@ struct axvcpu_exit {
 	};
 };
 
-/* ---- what an architecture provides ------------------------------------------------------ */
+/* ---- what an architecture provides ----------------------------------------------------------- */
 
 enum axvcpu_irq_trigger { AXVCPU_IRQ_EDGE, AXVCPU_IRQ_LEVEL };
 struct axvcpu_irq {
@@ -165,7 +165,7 @@ struct axvcpu_ops {
 	void (*destroy)(void *impl);
 };
 
-/* ---- one vCPU ----------------------------------------------------------------------------- */
+/* ---- one vCPU -------------------------------------------------------------------------------- */
 
 /* What the exit handler wants next. */
 enum axvcpu_verdict {
@@ -191,6 +191,7 @@ struct axvcpu_config {
 	uint64_t hardware_id; /* what the guest reads: APIC id, MPIDR, hart id */
 	const int *host_cpus; /* affinity of the thread, copied; NULL: not pinned */
 	size_t host_cpu_count;
+	int policy, priority; /* of the thread, as in struct ax_thread_config */
 	struct axvcpu_limits limits;
 	const struct axvcpu_ops *ops; /* static */
 	void *impl;                   /* owned: destroyed through ops->destroy */
@@ -235,7 +236,7 @@ int axvcpu_set_return_value(struct axvcpu *vcpu, uint64_t value, struct ax_error
 int axvcpu_inject(struct axvcpu *vcpu, const struct axvcpu_irq *irq, struct ax_error *err);
 void axvcpu_dump(struct axvcpu *vcpu, char *buf, size_t buf_size);
 
-/* ---- its thread ----------------------------------------------------------------------------- */
+/* ---- its thread ------------------------------------------------------------------------------ */
 
 /* Start thread "vcpu N" (pinned as configured): bind, then run until told otherwise. When
  * `paused`, it parks before the first entry. From FREE. */
@@ -263,8 +264,7 @@ int axvcpu_call(struct axvcpu *vcpu, axvcpu_call_fn *fn, void *arg, struct ax_er
 void axvcpu_expire(struct axvcpu *vcpu);
 pid_t axvcpu_tid(const struct axvcpu *vcpu); /* 0 while it has no thread */
 
-/* ---- what it did ------------------------------------------------------------------------------
- */
+/* ---- what it did ----------------------------------------------------------------------------- */
 
 struct axvcpu_stats {
 	uint64_t runs;                            /* entries into the guest */

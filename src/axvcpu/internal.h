@@ -70,6 +70,7 @@ struct axvcpu {
 	struct axvcpu_limits limits;
 	int *host_cpus;
 	size_t host_cpu_count;
+	int policy, priority;
 
 	/* Written only by the thread that runs the vCPU. */
 	alignas(AX_CACHE_LINE) struct ax_counter runs;

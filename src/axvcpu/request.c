@@ -119,7 +119,7 @@ pid_t axvcpu_tid(const struct axvcpu *vcpu)
 	return atomic_load(&vcpu->tid);
 }
 
-/* ---- calls ------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* With lock held and no thread there: be the vCPU's thread for one call, as one caller at a time.
  */

@@ -23,9 +23,8 @@ static void report_timeout(struct axvcpu *vcpu)
 {
 	struct ax_error err = {0};
 
-	ax_error_set(&err, AX_ERROR_TIMEOUT, ETIMEDOUT,
-		     "vCPU %u of VM %u has run for its limit of %.3f s", vcpu->index, vcpu->vm_id,
-		     (double)vcpu->limits.timeout_ns / 1e9);
+	ax_error_set(&err, AX_ERROR_TIMEOUT, ETIMEDOUT, "vCPU %u has run for its limit of %.3f s",
+		     vcpu->index, (double)vcpu->limits.timeout_ns / 1e9);
 	ax_error_hint(&err, "raise the time limit if the guest needs longer");
 	report_end(vcpu, AXVCPU_EXIT_PREEMPTION_TIMER, &err);
 }
@@ -35,8 +34,8 @@ static void report_max_exits(struct axvcpu *vcpu)
 	struct ax_error err = {0};
 
 	ax_error_set(&err, AX_ERROR_MAX_ITERATIONS, EDQUOT,
-		     "vCPU %u of VM %u has left the guest %llu times, its limit", vcpu->index,
-		     vcpu->vm_id, (unsigned long long)vcpu->limits.max_exits);
+		     "vCPU %u has left the guest %llu times, its limit", vcpu->index,
+		     (unsigned long long)vcpu->limits.max_exits);
 	ax_error_hint(&err, "raise the limit of exits if the guest needs more");
 	report_end(vcpu, AXVCPU_EXIT_PREEMPTION_TIMER, &err);
 }
@@ -183,6 +182,8 @@ int axvcpu_start(struct axvcpu *vcpu, bool paused, struct ax_error *err)
 		.name = name,
 		.cpus = vcpu->host_cpus,
 		.cpu_count = vcpu->host_cpu_count,
+		.policy = vcpu->policy,
+		.priority = vcpu->priority,
 	};
 
 	pthread_mutex_lock(&vcpu->lock);

@@ -62,6 +62,8 @@ int axvcpu_create(const struct axvcpu_config *config, struct axvcpu **ret_vcpu,
 	vcpu->hardware_id = config->hardware_id;
 	vcpu->limits = config->limits;
 	vcpu->host_cpus = cpus;
+	vcpu->policy = config->policy;
+	vcpu->priority = config->priority;
 	vcpu->host_cpu_count = cpus ? config->host_cpu_count : 0;
 	vcpu->calls_tail = &vcpu->calls;
 	atomic_init(&vcpu->state, AXVCPU_CREATED);
@@ -117,7 +119,7 @@ enum axvcpu_state axvcpu_state(const struct axvcpu *vcpu)
 	return state;
 }
 
-/* ---- moves ---------------------------------------------------------------------------- */
+/* ---- moves ----------------------------------------------------------------------------------- */
 
 int axvcpu_hook_failed(struct axvcpu *vcpu, const char *hook, int rc, struct ax_error *err)
 {
@@ -210,7 +212,7 @@ int axvcpu_run(struct axvcpu *vcpu, struct axvcpu_exit *ret_exit, struct ax_erro
 	return axvcpu_move(vcpu, AXVCPU_OP_LEAVE, err);
 }
 
-/* ---- what it did ------------------------------------------------------------------------ */
+/* ---- what it did ----------------------------------------------------------------------------- */
 
 struct dump_target {
 	char *buf;
