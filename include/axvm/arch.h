@@ -32,19 +32,47 @@ enum axarch_uart {
 	AXARCH_UART_PL011, /* aarch64 */
 };
 
-/* What guest CPUs look like; filled from the profile by axvm. */
+/* How a guest CPU waits for something; bits of own_waits. They are x86's, elsewhere ignored. */
+enum axarch_wait {
+	AXARCH_WAIT_HALT = 0x1,   /* HLT; where MWAIT is given it exits nevertheless */
+	AXARCH_WAIT_PAUSE = 0x2,  /* PAUSE, again and again: for a lock */
+	AXARCH_WAIT_MWAIT = 0x4,  /* MONITOR and MWAIT, told to the guest only then */
+	AXARCH_WAIT_CSTATE = 0x8, /* counters of how long the core slept */
+};
+
+/* What a hypervisor does for guests that know of it; bits of no_paravirt. x86: KVM's. */
+enum axarch_paravirt {
+	AXARCH_PARAVIRT_ASYNC_PF = 0x1,     /* goes on while the host fetches a page */
+	AXARCH_PARAVIRT_STEAL_TIME = 0x2,   /* is told when its CPUs do not run */
+	AXARCH_PARAVIRT_EOI = 0x4,          /* ends interrupts without an exit */
+	AXARCH_PARAVIRT_UNHALT = 0x8,       /* waits for locks in HLT */
+	AXARCH_PARAVIRT_TLB_FLUSH = 0x10,   /* CPUs that do not run flush when they do */
+	AXARCH_PARAVIRT_SEND_IPI = 0x20,    /* IPIs to many CPUs by one exit */
+	AXARCH_PARAVIRT_SCHED_YIELD = 0x40, /* gives way to a CPU that it waits for */
+};
+
+/* What guest CPUs look like and which of their instructions exit: a profile's wish (profile.h).
+ * What the hypervisor lacks is never missed. All zero: everything that it has, every exit. */
 struct axarch_cpu_policy {
-	bool mask_paravirt;               /* hide the KVM leaves (bare payloads on partial KVMs) */
-	uint32_t sockets, cores, threads; /* 0: one socket, vcpu_count cores, 1 thread */
+	bool mask_paravirt; /* hide the KVM leaves (bare payloads on partial KVMs) */
+	/* 0: one socket, vcpu_count cores, 1 thread, one last level cache a socket. */
+	uint32_t sockets, cores, threads, llcs;
+	uint32_t own_waits;   /* enum axarch_wait: without an exit */
+	uint32_t no_paravirt; /* enum axarch_paravirt: left out */
+	bool realtime;        /* tell that these CPUs are never taken away for long */
+	/* Leave out what the processor lacks, or the hypervisor keeps to itself, so that each use
+	 * of it is an exit. x86: TSC_ADJUST; UMIP where it is emulated. */
+	bool no_emulated;
 };
 
 /*
  * Nodes of memory and CPUs, and who shares a core, as a plan decided them; an architecture tells
  * them to the guest (SRAT, SLIT and CPUID; numa-node-id, distance-map and cpu-map) and decides
  * nothing. `plan` refuses what cannot be: sizes that do not add up, a node that is not there or has
- * neither memory nor CPUs, distances that are none, more CPUs on a core than it has threads, a
- * package across nodes; on x86 packages or threads beside hardware_ids, which would not show them.
- * `load` refuses it beside a given device tree, which has a topology of its own.
+ * neither memory nor CPUs, distances that are none, more CPUs on a core than it has threads, a core
+ * of two caches, a package across nodes; on x86 packages or threads beside hardware_ids, which
+ * would not show them. `load` refuses it beside a given device tree, which has a topology of its
+ * own.
  */
 #define AXARCH_MAX_NODES 64
 struct axarch_topology {
@@ -60,6 +88,10 @@ struct axarch_topology {
 	/* Of each vCPU, any numbers. NULL: the package is the node, or the only one; and the vCPUs
 	 * of a package fill its cores in order of their index. */
 	const uint32_t *vcpu_packages, *vcpu_cores;
+	/* Of each vCPU, any numbers: those of a package with the same share its last level cache.
+	 * A core's vCPUs have the same. NULL: a package has one. Without vcpu_cores the vCPUs of
+	 * each cache fill cores. x86's, elsewhere ignored. */
+	const uint32_t *vcpu_llcs;
 };
 
 struct axarch_vm_config {
@@ -219,9 +251,14 @@ struct axarch {
 	int (*load)(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
 		    const struct axarch_machine *machine, struct ax_error *err);
 
-	/* A statistic of the hypervisor's own, summed over vCPUs ("exits", "io_exits",
-	 * "mmio_exits", "halt_exits"); -ENOENT when it has none of that name. */
-	int (*vm_stat)(struct axarch_vm *vm, const char *name, uint64_t *ret_value);
+	/* A statistic of the hypervisor's own of one vCPU; -ENOENT when it has none of that name.
+	 * Any thread, while vCPU and VM are there; the vCPU is not stopped. "exits" are all, and
+	 * these their causes under names of ours: "io_exits", "mmio_exits", "sysreg_exits",
+	 * "halt_exits", "yield_exits" (the guest waits for another CPU), "hypercalls",
+	 * "fault_exits" (a page was missing), "irq_exits" (the host was interrupted),
+	 * "irq_window_exits", "signal_exits" (to userspace). All others have the hypervisor's. */
+	int (*vcpu_stat)(struct axarch_vm *vm, uint32_t vcpu, const char *name,
+			 uint64_t *ret_value);
 
 	/* Prove that this host's KVM does what a boot needs: run payloads, call report once per
 	 * check. Returns the number of failed checks. */
@@ -229,6 +266,9 @@ struct axarch {
 			void (*report)(void *ctx, const char *check, int status,
 				       const char *detail),
 			void *ctx);
+
+	/* Behind all that may not be NULL: every hook refuses, and users are not offered it. */
+	bool unfinished;
 };
 enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
 
@@ -236,5 +276,7 @@ enum { AXARCH_SELFTEST_PASS, AXARCH_SELFTEST_FAIL, AXARCH_SELFTEST_SKIP };
 const struct axarch *axarch_native(void);              /* this machine's; never NULL */
 const struct axarch *axarch_by_name(const char *name); /* NULL: unknown */
 const struct axarch *axarch_at(size_t index);          /* NULL past the end */
+/* What a configuration names; "auto" or NULL: this machine's. */
+int axarch_choose(const char *name, const struct axarch **ret_arch, struct ax_error *err);
 
 #endif

@@ -14,7 +14,7 @@
 #include <axvm/axaddrspace.h>
 #include <axvm/axvcpu.h>
 
-/* ---- the system -------------------------------------------------------------------- */
+/* ---- the system ------------------------------------------------------------------------------ */
 
 struct axkvm; /* an open /dev/kvm */
 
@@ -35,7 +35,7 @@ struct axkvm_requirement {
 int axkvm_require(const struct axkvm *kvm, const struct axkvm_requirement *list, size_t count,
 		  struct ax_error *err);
 
-/* ---- one VM ------------------------------------------------------------------------ */
+/* ---- one VM ---------------------------------------------------------------------------------- */
 
 struct axkvm_vm;
 
@@ -43,7 +43,6 @@ int axkvm_vm_create(struct axkvm *kvm, unsigned long type, struct axkvm_vm **ret
 		    struct ax_error *err) AX_MUST_CHECK;
 void axkvm_vm_destroy(struct axkvm_vm *vm); /* vCPUs are destroyed before */
 int axkvm_vm_fd(const struct axkvm_vm *vm);
-struct axkvm *axkvm_vm_system(const struct axkvm_vm *vm);
 
 /* The slots of this VM as the address space's mapper. */
 void axkvm_vm_mapper(struct axkvm_vm *vm, struct axas_mapper *ret_mapper);
@@ -80,7 +79,7 @@ int axkvm_vm_route_pins(struct axkvm_vm *vm, const struct axkvm_pin_route *pins,
 int axkvm_vm_route_msi(struct axkvm_vm *vm, uint32_t gsi, const struct axkvm_msi_route *msi,
 		       struct ax_error *err);
 
-/* ---- one vCPU ---------------------------------------------------------------------- */
+/* ---- one vCPU -------------------------------------------------------------------------------- */
 
 struct axkvm_vcpu;
 
@@ -111,7 +110,7 @@ bool axkvm_vcpu_halted(struct axkvm_vcpu *vcpu);
 int axkvm_vcpu_online(struct axkvm_vcpu *vcpu, bool *ret_online, struct ax_error *err);
 int axkvm_vcpu_stat(struct axkvm_vcpu *vcpu, const char *name, uint64_t *ret_value);
 
-/* ---- KVM's own statistics ---------------------------------------------------------- */
+/* ---- KVM's own statistics -------------------------------------------------------------------- */
 
 struct axkvm_stats; /* KVM_GET_STATS_FD of a VM or a vCPU */
 int axkvm_stats_open(int vm_or_vcpu_fd, struct axkvm_stats **ret_stats, struct ax_error *err);

@@ -52,10 +52,11 @@ int axarch_check_topology(const struct axarch_vm_config *config, struct ax_error
 int axarch_copy_topology(const struct axarch_vm_config *config, struct axarch_topology **ret_copy,
 			 struct ax_error *err);
 
-/* Where a vCPU stands: packages counted from 0 in order of their numbers, cores in their package,
- * threads in their core in order of the vCPUs. */
+/* Where a vCPU stands: packages counted from 0 in order of their numbers, last level caches and
+ * cores in their package, threads in their core in order of the vCPUs. Cores are counted from cache
+ * to cache, and by llc_core in each. */
 struct axarch_cpu_place {
-	uint32_t package, core, thread;
+	uint32_t package, core, thread, llc, llc_core;
 };
 #define AXARCH_TOPOLOGY_MAX_VCPUS 1024u
 /* Of all vCPUs, when there is a topology. Fails only where axarch_check_topology does. */
@@ -97,8 +98,7 @@ bool axarch_cmdline_has(const char *cmdline, const char *word);
 int axarch_cmdline(const struct axarch_boot *boot, const struct axarch_machine *machine,
 		   bool announce, uint64_t max, char **ret_line, struct ax_error *err);
 
-/* ---- Linux' Image (linux_image.c) --------------------------------------------------------------
- */
+/* ---- Linux' Image (linux_image.c) ------------------------------------------------------------ */
 
 /* arm64 and riscv share it: Documentation/arch/{arm64/booting,riscv/boot-image-header}.rst. */
 struct axarch_linux_image {
@@ -117,8 +117,7 @@ int axarch_linux_image_read(const struct axarch_image *image,
 			    const struct axarch_linux_image_format *format,
 			    struct axarch_linux_image *ret_header, struct ax_error *err);
 
-/* ---- an initrd (initrd.c) -----------------------------------------------------------------------
- */
+/* ---- an initrd (initrd.c) -------------------------------------------------------------------- */
 
 /* As high as it goes on a page boundary in [floor, ceiling), which is RAM; *ret_gpa is 0 and
  * *ret_size 0 when boot has none. */

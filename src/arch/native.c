@@ -85,34 +85,22 @@ void axarch_copy_config(const struct axarch_vm_config *config, char *name, size_
 	ret_copy->kvm_device = NULL; /* opened once */
 }
 
-static int add_stat(struct axkvm_vcpu *const *vcpus, uint32_t vcpu_count, const char *name,
-		    uint64_t *total)
-{
-	for (uint32_t i = 0; i < vcpu_count; i++) {
-		uint64_t value;
-		if (!vcpus[i])
-			continue;
-		int ret = axkvm_vcpu_stat(vcpus[i], name, &value);
-		if (ret < 0)
-			return ret;
-		*total += value;
-	}
-	return 0;
-}
-
-int axarch_sum_stat(struct axkvm_vcpu *const *vcpus, uint32_t vcpu_count,
-		    const struct axarch_stat *list, size_t count, const char *name,
-		    uint64_t *ret_value)
+int axarch_kvm_stat(struct axkvm_vcpu *vcpu, const struct axarch_stat *list, size_t count,
+		    const char *name, uint64_t *ret_value)
 {
 	struct axarch_stat stat = {.theirs = {name}};
 	uint64_t total = 0;
-	int ret = 0;
+	int ret = vcpu ? 0 : -ENOENT;
 
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(name, list[i].name))
 			stat = list[i];
-	for (size_t i = 0; ret == 0 && i < AX_ARRAY_LEN(stat.theirs) && stat.theirs[i]; i++)
-		ret = add_stat(vcpus, vcpu_count, stat.theirs[i], &total);
+	for (size_t i = 0; ret == 0 && i < AX_ARRAY_LEN(stat.theirs) && stat.theirs[i]; i++) {
+		uint64_t value = 0;
+
+		ret = axkvm_vcpu_stat(vcpu, stat.theirs[i], &value);
+		total += value;
+	}
 	if (ret == 0)
 		*ret_value = total;
 	return ret;

@@ -49,11 +49,10 @@ void axarch_copy_config(const struct axarch_vm_config *config, char *name, size_
 struct axarch_stat {
 	const char *name, *theirs[2];
 };
-/* The `vm_stat` hook: the sum over all vCPUs, of which some may be NULL. A statistic that is not in
- * the list has the same name in KVM. */
-int axarch_sum_stat(struct axkvm_vcpu *const *vcpus, uint32_t vcpu_count,
-		    const struct axarch_stat *list, size_t count, const char *name,
-		    uint64_t *ret_value);
+/* The `vcpu_stat` hook. A statistic that is not in the list has the same name in KVM; a vCPU that
+ * is NULL has none. */
+int axarch_kvm_stat(struct axkvm_vcpu *vcpu, const struct axarch_stat *list, size_t count,
+		    const char *name, uint64_t *ret_value);
 
 /* ---- a vCPU ---------------------------------------------------------------------------------- */
 

@@ -104,7 +104,7 @@ int axarch_check_topology(const struct axarch_vm_config *config, struct ax_error
 
 	if (!t)
 		return 0;
-	if (config->cpu.sockets || config->cpu.cores || config->cpu.threads)
+	if (config->cpu.sockets || config->cpu.cores || config->cpu.threads || config->cpu.llcs)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 				    "a topology and %u sockets, %u cores, %u threads are given, "
 				    "one of them is possible",
@@ -119,11 +119,25 @@ int axarch_check_topology(const struct axarch_vm_config *config, struct ax_error
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
+/* In the order in which they are compared. */
 struct key {
-	uint32_t package, core, index;
+	uint32_t package, llc, core, index;
 };
 
 static int by_place(const void *a, const void *b)
+{
+	const struct key *x = a, *y = b;
+
+	if (x->package != y->package)
+		return x->package < y->package ? -1 : 1;
+	if (x->llc != y->llc)
+		return x->llc < y->llc ? -1 : 1;
+	if (x->core != y->core)
+		return x->core < y->core ? -1 : 1;
+	return x->index < y->index ? -1 : 1;
+}
+
+static int by_core(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
 
@@ -152,6 +166,25 @@ static int check_package(const struct axarch_topology *t, const struct key *a, c
 			    b->index, a->package, t->vcpu_nodes[a->index], t->vcpu_nodes[b->index]);
 }
 
+/* A core's threads have the same caches. */
+static int check_caches(const struct axarch_topology *t, struct key *keys, uint32_t count,
+			struct ax_error *err)
+{
+	if (!t->vcpu_llcs || !t->vcpu_cores)
+		return 0;
+	qsort(keys, count, sizeof(keys[0]), by_core);
+	for (uint32_t i = 1; i < count; i++) {
+		const struct key *a = &keys[i - 1], *b = &keys[i];
+
+		if (a->package == b->package && a->core == b->core && a->llc != b->llc)
+			return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					    "vCPUs %u and %u are of core %u, but of last level "
+					    "caches %u and %u",
+					    a->index, b->index, a->core, a->llc, b->llc);
+	}
+	return 0;
+}
+
 /* The place behind the one of `a`. */
 static int next_place(const struct axarch_topology *t, const struct key *a, const struct key *b,
 		      struct axarch_cpu_place *place, struct ax_error *err)
@@ -167,8 +200,10 @@ static int next_place(const struct axarch_topology *t, const struct key *a, cons
 	if (rc < 0)
 		return rc;
 	place->thread++;
-	if (t->vcpu_cores ? a->core != b->core : place->thread == threads) {
+	if (a->llc != b->llc || (t->vcpu_cores ? a->core != b->core : place->thread == threads)) {
 		place->core++;
+		place->llc_core = a->llc == b->llc ? place->llc_core + 1 : 0;
+		place->llc += a->llc != b->llc;
 		place->thread = 0;
 	}
 	if (place->thread < threads)
@@ -189,7 +224,11 @@ int axarch_cpu_places(const struct axarch_vm_config *config, struct axarch_cpu_p
 	if (rc < 0)
 		return rc;
 	for (uint32_t i = 0; i < config->vcpu_count; i++)
-		keys[i] = (struct key){package_of(t, i), t->vcpu_cores ? t->vcpu_cores[i] : 0, i};
+		keys[i] = (struct key){package_of(t, i), t->vcpu_llcs ? t->vcpu_llcs[i] : 0,
+				       t->vcpu_cores ? t->vcpu_cores[i] : 0, i};
+	rc = check_caches(t, keys, config->vcpu_count, err);
+	if (rc < 0)
+		return rc;
 	qsort(keys, config->vcpu_count, sizeof(keys[0]), by_place);
 	ret_places[keys[0].index] = place;
 	for (uint32_t i = 1; i < config->vcpu_count; i++) {
@@ -229,7 +268,7 @@ int axarch_copy_topology(const struct axarch_vm_config *config, struct axarch_to
 	}
 	const size_t nodes = from->node_count;
 	struct axarch_topology *copy =
-		malloc(sizeof(*copy) + nodes * sizeof(uint64_t) + 3 * cpus + nodes * nodes);
+		malloc(sizeof(*copy) + nodes * sizeof(uint64_t) + 4 * cpus + nodes * nodes);
 	if (!copy)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for a topology");
 	char *at = (char *)(copy + 1);
@@ -238,6 +277,7 @@ int axarch_copy_topology(const struct axarch_vm_config *config, struct axarch_to
 	copy->vcpu_nodes = put(&at, nodes ? from->vcpu_nodes : NULL, cpus);
 	copy->vcpu_packages = put(&at, from->vcpu_packages, cpus);
 	copy->vcpu_cores = put(&at, from->vcpu_cores, cpus);
+	copy->vcpu_llcs = put(&at, from->vcpu_llcs, cpus);
 	copy->distances = put(&at, nodes ? from->distances : NULL, nodes * nodes);
 	*ret_copy = copy;
 	return 0;

@@ -100,7 +100,7 @@ void *axkvm_vcpu_run_page(const struct axkvm_vcpu *vcpu)
 	return vcpu->run;
 }
 
-/* ---- entering ---------------------------------------------------------------------- */
+/* ---- entering -------------------------------------------------------------------------------- */
 
 /* Carry the handler's answer from the portable exit to where KVM looks for it. */
 static void give_answer(struct axkvm_vcpu *vcpu)
@@ -219,7 +219,7 @@ int axkvm_vcpu_online(struct axkvm_vcpu *vcpu, bool *ret_online, struct ax_error
 	return 0;
 }
 
-/* ---- statistics -------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------ */
 
 static const struct axkvm_stats *vcpu_stats(struct axkvm_vcpu *vcpu)
 {

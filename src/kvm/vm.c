@@ -53,12 +53,7 @@ int axkvm_vm_fd(const struct axkvm_vm *vm)
 	return vm->fd;
 }
 
-struct axkvm *axkvm_vm_system(const struct axkvm_vm *vm)
-{
-	return vm->kvm;
-}
-
-/* ---- memory slots ------------------------------------------------------------------ */
+/* ---- memory slots ---------------------------------------------------------------------------- */
 
 static int set_slot(struct axkvm_vm *vm, struct kvm_userspace_memory_region *slot,
 		    struct ax_error *err)
@@ -106,7 +101,7 @@ void axkvm_vm_mapper(struct axkvm_vm *vm, struct axas_mapper *ret_mapper)
 	*ret_mapper = (struct axas_mapper){.map = map_slot, .unmap = unmap_slot, .ctx = vm};
 }
 
-/* ---- interrupts -------------------------------------------------------------------- */
+/* ---- interrupts ------------------------------------------------------------------------------ */
 
 int axkvm_vm_irq_line(struct axkvm_vm *vm, uint32_t gsi, bool level)
 {

@@ -11,6 +11,7 @@
 /* Most specific first; the last one fits every host. */
 static const struct axprof *const profiles[] = {
 	&axprof_xv2,
+	&axprof_zen2,
 	&axprof_generic,
 };
 

@@ -21,11 +21,6 @@ static bool has_ept(const struct axhost_facts *f)
 	return f->ept;
 }
 
-static bool has_invariant_tsc(const struct axhost_facts *f)
-{
-	return f->invariant_tsc;
-}
-
 static bool has_x2apic(const struct axhost_facts *f)
 {
 	return f->x2apic;
@@ -33,10 +28,11 @@ static bool has_x2apic(const struct axhost_facts *f)
 
 static const struct axprof_requirement requirements[] = {
 	{"Intel family 6 model 62 (Ivy Bridge-EP)", is_ivy_bridge_ep,
-	 "use --profile auto elsewhere"},
+	 "this profile is for no other processor"},
 	{"VT-x", has_vmx, "switch VT-x on in the firmware's setup"},
 	{"EPT", has_ept, "load kvm_intel with ept=1"},
-	{"invariant TSC", has_invariant_tsc, "switch off deep package states that stop the TSC"},
+	{"invariant TSC", axprof_has_invariant_tsc,
+	 "switch off deep package states that stop the TSC"},
 	{"x2APIC", has_x2apic, "switch x2APIC on in the firmware's setup"},
 };
 
@@ -45,8 +41,12 @@ const struct axprof axprof_xv2 = {
 	.summary = "Intel Ivy Bridge-EP (Xeon E5 v2)",
 	.requirements = requirements,
 	.requirement_count = AX_ARRAY_LEN(requirements),
-	.memory_backing = AXAS_BACKING_THP,
+	.options = axprof_common_options,
+	.option_count = AXPROF_COMMON_OPTIONS,
+	.memory_backing = AXAS_BACKING_THP, /* ADR 0104 */
 	.io_threads_per_node = 1,
 	.housekeeping_cores = 1,
 	.siblings = true,
+	.dedicated = AXPROF_DEDICATED,
+	.shared = AXPROF_SHARED,
 };

@@ -13,7 +13,7 @@ void guest_sleep_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
-/* ---- the machine ------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static void create_devices(struct guest *guest)
 {
@@ -87,7 +87,9 @@ void guest_create(struct guest *guest, const struct guest_config *config)
 		.legacy_pit = config->pit,
 		.gic_version = config->gic,
 		.uart = config->uart,
-		.cpu.mask_paravirt = true, /* some KVMs tell of features only stock kernels use */
+		/* Some KVMs tell of features that only stock kernels use. */
+		.cpu.mask_paravirt = !config->paravirt,
+		.cpu.own_waits = config->own_waits,
 	};
 	CHECK_OK(guest->arch->plan(&vm, &guest->plan, &guest->err), &guest->err);
 	CHECK_OK(guest->arch->vm_create(&vm, &guest->plan, &guest->vm, &guest->err), &guest->err);
@@ -141,11 +143,12 @@ void guest_finish(struct guest *guest)
 	char dump[2048];
 	int ret = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* the other may be set meanwhile */
 	until.tv_sec += 20;
 	pthread_mutex_lock(&guest->lock);
 	while (!guest->done && !guest->ended && !guest->powered && ret == 0)
-		ret = pthread_cond_timedwait(&guest->changed, &guest->lock, &until);
+		ret = pthread_cond_clockwait(&guest->changed, &guest->lock, CLOCK_MONOTONIC,
+					     &until);
 	pthread_mutex_unlock(&guest->lock);
 	for (unsigned i = 0; i < guest->config.vcpus; i++)
 		axvcpu_request_stop(guest->vcpu[i]);
@@ -188,7 +191,7 @@ void guest_run(struct guest *guest, const struct guest_config *config, const cha
 	guest_finish_done(guest);
 }
 
-/* ---- looking ----------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 uint64_t guest_data(const struct guest *guest, uint64_t offset)
 {

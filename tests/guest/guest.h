@@ -56,13 +56,13 @@ void guest_skip(const char *fmt, ...) AX_PRINTF(1, 2) __attribute__((noreturn));
 	} while (0)
 void guest_sleep_ms(unsigned ms);
 
-/* ---- payloads ---------------------------------------------------------------------- */
+/* ---- payloads -------------------------------------------------------------------------------- */
 
 /* GUEST_CODE(name) declares the bytes between CODE name and END name in an architecture's *.S.
  * They are loaded at GUEST_CODE_GPA; map.h of the architecture has this and the other places. */
 #define GUEST_CODE(name) extern const char code_##name[], code_##name##_end[]
 
-/* ---- the test device: remembers every access, its reads give read_value ------------- */
+/* ---- the test device: remembers every access, its reads give read_value ---------------------- */
 
 struct guest_access {
 	enum axdev_space space;
@@ -76,10 +76,12 @@ struct guest_config {
 	enum axarch_irq_mode irq_mode;
 	enum axbus_missing_policy missing;
 	const uint32_t *hardware_ids;
-	unsigned bits;     /* x86: of the start state; 0: 64 */
-	uint64_t load_gpa; /* 0: GUEST_CODE_GPA */
-	bool pit;          /* x86 */
-	unsigned gic;      /* aarch64: version; 0: KVM's newest */
+	unsigned bits;      /* x86: of the start state; 0: 64 */
+	uint64_t load_gpa;  /* 0: GUEST_CODE_GPA */
+	bool pit;           /* x86 */
+	bool paravirt;      /* x86: show KVM's leaves */
+	uint32_t own_waits; /* x86: enum axarch_wait */
+	unsigned gic;       /* aarch64: version; 0: KVM's newest */
 	enum axarch_uart uart;
 	uint64_t sysreg; /* two registers of the test device, the second faults; 0: none */
 	struct axvcpu_limits limits;
@@ -121,7 +123,7 @@ struct guest {
 	_Atomic uint64_t hypercalls;
 };
 
-/* ---- what differs, from arch.c of the architecture ------------------------------------ */
+/* ---- what differs, from arch.c of the architecture ------------------------------------------- */
 
 struct guest_arch {
 	struct axdev_resource done; /* where a payload says that it is through */
@@ -137,7 +139,7 @@ struct guest_arch {
 };
 extern const struct guest_arch guest_arch;
 
-/* ---- the machine --------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 /* guest_exits.c, for guest.c. */
 void guest_attach_devices(struct guest *guest);

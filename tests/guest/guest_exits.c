@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the test device --------------------------------------------------------------- */
+/* ---- the test device ------------------------------------------------------------------------- */
 
 struct test_device {
 	struct axdev dev;
@@ -89,7 +89,7 @@ void guest_attach_devices(struct guest *guest)
 	attach(guest, &done);
 }
 
-/* ---- exits ------------------------------------------------------------------------- */
+/* ---- exits ----------------------------------------------------------------------------------- */
 
 static int access_items(struct guest *guest, enum axdev_space space, uint64_t addr,
 			struct axvcpu_exit *exit, void *data, unsigned width, uint32_t count)

@@ -13,7 +13,7 @@ GUEST_TEST(halt_blocked, "halt-blocked")
 	GUEST_LOAD(&guest, halt);
 	guest_start(&guest);
 	WAIT_FOR(guest_data(&guest, 0), "the payload does not run");
-	if (guest.arch->vm_stat(guest.vm, "blocking", &value) < 0)
+	if (guest.arch->vcpu_stat(guest.vm, 0, "blocking", &value) < 0)
 		guest_skip("this KVM has no statistic `blocking`");
 	WAIT_FOR(axvcpu_state(guest.vcpu[0]) == AXVCPU_BLOCKED, "the state is %s",
 		 axvcpu_state_name(axvcpu_state(guest.vcpu[0])));

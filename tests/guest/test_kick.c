@@ -23,12 +23,13 @@ GUEST_TEST(kick_spinning, "kick-spinning")
 		axvcpu_kick(guest.vcpu[0]);
 		WAIT_FOR(guest_data(&guest, 0) != seen, "it does not go on after kick %u", i);
 	}
-	axvcpu_get_stats(guest.vcpu[0], &stats);
-	CHECK(stats.by_kind[AXVCPU_EXIT_EXTERNAL_INTERRUPT] >= 1, "no kick ended a run");
+	WAIT_FOR((axvcpu_get_stats(guest.vcpu[0], &stats),
+		  stats.by_kind[AXVCPU_EXIT_EXTERNAL_INTERRUPT] >= 1),
+		 "no kick ended a run");
 	begin = ax_clock_ns();
 	axvcpu_request_stop(guest.vcpu[0]);
 	axvcpu_join(guest.vcpu[0]);
-	CHECK(ax_clock_ns() - begin < 1000000000, "stopping took %llu ms",
+	CHECK(ax_clock_ns() - begin < 10000000000, "stopping took %llu ms",
 	      (unsigned long long)(ax_clock_ns() - begin) / 1000000);
 	guest_destroy(&guest);
 }

@@ -11,7 +11,7 @@ GUEST_CODE(stats_match);
 
 static bool kvm_stat(const struct guest *guest, const char *name, uint64_t *ret_value)
 {
-	return guest->arch->vm_stat(guest->vm, name, ret_value) == 0;
+	return guest->arch->vcpu_stat(guest->vm, 0, name, ret_value) == 0;
 }
 
 GUEST_TEST(stats_match, "stats-match")
@@ -66,6 +66,6 @@ GUEST_TEST(stats_names, "stats-names")
 	axkvm_vm_destroy(vm);
 	axkvm_close(kvm);
 	guest_create(&guest, &(struct guest_config){0});
-	CHECK_EQ(guest.arch->vm_stat(guest.vm, "no such thing", &value), -ENOENT);
+	CHECK_EQ(guest.arch->vcpu_stat(guest.vm, 0, "no such thing", &value), -ENOENT);
 	guest_destroy(&guest);
 }

@@ -38,7 +38,7 @@ void guest_echo(enum axarch_uart uart, const char *code, const char *code_end)
 	WAIT_FOR(guest_data(&guest, 8), "the payload does not run");
 	CHECK_EQ(write(fds[1], sent, sizeof(sent) - 1), sizeof(sent) - 1);
 	guest_finish_done(&guest);
-	for (unsigned i = 0; i < 1000 && used < sizeof(want) - 1; i++) {
+	for (unsigned i = 0; i < 10000 && used < sizeof(want) - 1; i++) {
 		ssize_t n = read(fds[1], got + used, sizeof(got) - 1 - used);
 		if (n > 0)
 			used += (size_t)n;

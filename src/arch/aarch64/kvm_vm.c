@@ -33,7 +33,7 @@ static bool a64_ident(void)
 	return true; /* these files are built for aarch64 only */
 }
 
-/* ---- creation ---------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 /* The model's plan, within the addresses this host's KVM gives a guest. A KVM that cannot be opened
  * is for probe to tell of. */
@@ -138,7 +138,7 @@ static int a64_vm_create(const struct axarch_vm_config *config, const struct axa
 	return 0;
 }
 
-/* ---- how the common parts reach it ------------------------------------------------- */
+/* ---- how the common parts reach it ----------------------------------------------------------- */
 
 static void a64_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
 {
@@ -189,15 +189,16 @@ static int a64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct a
 	return ret < 0 ? ret : a64_gic_finish(vm, err);
 }
 
-static int a64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+static int a64_vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name, uint64_t *ret_value)
 {
 	static const struct axarch_stat list[] = {
 		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
 		{"halt_exits", {"wfi_exit_stat", NULL}},
+		{"hypercalls", {"hvc_exit_stat", NULL}},
+		{"yield_exits", {"wfe_exit_stat", NULL}},
 	};
 
-	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, list, AX_ARRAY_LEN(list), name,
-			       ret_value);
+	return axarch_kvm_stat(vm->vcpus[vcpu], list, AX_ARRAY_LEN(list), name, ret_value);
 }
 
 const struct axarch axarch_aarch64 = {
@@ -219,6 +220,6 @@ const struct axarch axarch_aarch64 = {
 	.platform_attach = a64_platform_attach,
 	.vcpu_create = a64_vcpu_create,
 	.load = a64_vm_load,
-	.vm_stat = a64_vm_stat,
+	.vcpu_stat = a64_vcpu_stat,
 	.selftest = a64_selftest,
 };

@@ -97,6 +97,7 @@ void axfdt_remove(struct axfdt *fdt, const char *path)
 	const int node = axfdt_find(fdt->blob, path);
 	if (node == -FDT_ERR_NOTFOUND)
 		return;
+	axfdt_forget_last(fdt);
 	const int rc = node > 0 ? fdt_del_node(fdt->blob, node) : -FDT_ERR_BADPATH;
 	if (rc < 0)
 		axfdt_fail_rc(fdt, rc, path, NULL);
@@ -107,6 +108,7 @@ void axfdt_remove_property(struct axfdt *fdt, const char *path, const char *prop
 	if (fdt->failed)
 		return;
 	const int node = axfdt_find(fdt->blob, path);
+	axfdt_forget_last(fdt);
 	const int rc = node < 0 ? node : fdt_delprop(fdt->blob, node, property);
 	if (rc < 0 && rc != -FDT_ERR_NOTFOUND)
 		axfdt_fail_rc(fdt, rc, path, property);

@@ -22,6 +22,10 @@ struct axfdt {
 	bool failed;
 	struct ax_error error; /* the first failure, when failed */
 	char label[96];        /* "device tree" or "device tree 'name'", for messages */
+	/* The node that was made or changed last, where the next change mostly is. Changes in it
+	 * and below do not move it; those elsewhere forget it. "": none. */
+	char last_path[96];
+	int last_node;
 };
 
 /* Takes the blob, which is totalsize <= capacity bytes and checked. */
@@ -56,6 +60,8 @@ uint32_t axfdt_cell(const void *blob, int node, const char *property, uint32_t o
 /* Room for a value of `size` bytes that the caller fills, NULL after a failure. */
 void *axfdt_reserve(struct axfdt *fdt, int node, const char *path, const char *property,
 		    size_t size);
+/* Before a change by other means than axfdt_make and axfdt_reserve. */
+void axfdt_forget_last(struct axfdt *fdt);
 /* Structure-block bytes (whole nodes) put in at the offset `at`. False after a failure. */
 bool axfdt_insert(struct axfdt *fdt, int at, const void *bytes, size_t size);
 /* Takes out what fdt_nop_node and fdt_nop_property left; offsets change. */

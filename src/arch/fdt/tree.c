@@ -11,23 +11,26 @@
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-/* libfdt's own search takes "memory@0" for "memory", and a path without '/' for an alias. */
-static int find_child(const void *blob, int parent, const char *name, size_t len)
+/* libfdt's own search takes "memory@0" for "memory", and a path without '/' for an alias.
+ * *ret_last: the last child that was looked at, the parent when there is none. */
+static int find_child(const void *blob, int parent, const char *name, size_t len, int *ret_last)
 {
 	int child, child_len = 0;
 
+	*ret_last = parent;
 	fdt_for_each_subnode(child, blob, parent)
 	{
 		const char *child_name = fdt_get_name(blob, child, &child_len);
 		if (child_name && (size_t)child_len == len && memcmp(child_name, name, len) == 0)
 			break;
+		*ret_last = child;
 	}
 	return child;
 }
 
 int axfdt_find(const void *blob, const char *path)
 {
-	int node = 0;
+	int node = 0, last = 0;
 
 	if (*path != '/')
 		return -FDT_ERR_BADPATH;
@@ -35,7 +38,7 @@ int axfdt_find(const void *blob, const char *path)
 		return 0;
 	while (*path == '/' && node >= 0) {
 		const size_t len = strcspn(++path, "/");
-		node = find_child(blob, node, path, len);
+		node = find_child(blob, node, path, len, &last);
 		path += len;
 	}
 	return node;
@@ -108,6 +111,32 @@ bool axfdt_again(struct axfdt *fdt, int rc)
 	return true;
 }
 
+void axfdt_forget_last(struct axfdt *fdt)
+{
+	fdt->last_path[0] = '\0';
+}
+
+static void remember_last(struct axfdt *fdt, const char *path, int node)
+{
+	const size_t len = strlen(path);
+
+	if (len >= sizeof(fdt->last_path)) {
+		axfdt_forget_last(fdt);
+		return;
+	}
+	memcpy(fdt->last_path, path, len + 1);
+	fdt->last_node = node;
+}
+
+/* How much of the path leads to the last node; 0: it does not. */
+static size_t way_to_last(const struct axfdt *fdt, const char *path)
+{
+	const size_t len = strlen(fdt->last_path);
+
+	return strncmp(path, fdt->last_path, len) == 0 && (!path[len] || path[len] == '/') ? len
+											   : 0;
+}
+
 bool axfdt_insert(struct axfdt *fdt, int at, const void *bytes, size_t size)
 {
 	while (fdt_totalsize(fdt->blob) -
@@ -115,6 +144,7 @@ bool axfdt_insert(struct axfdt *fdt, int at, const void *bytes, size_t size)
 	       size)
 		if (!axfdt_again(fdt, -FDT_ERR_NOSPACE))
 			return false;
+	axfdt_forget_last(fdt);
 	char *blob = fdt->blob;
 	const uint32_t strings = fdt_off_dt_strings(blob);
 	char *place = blob + fdt_off_dt_struct(blob) + at;
@@ -131,6 +161,7 @@ void axfdt_squeeze(struct axfdt *fdt)
 	int from = 0, to = 0, next = 0;
 	uint32_t tag;
 
+	axfdt_forget_last(fdt);
 	do {
 		tag = fdt_next_tag(fdt->blob, from, &next);
 		if (next < 0) {
@@ -147,11 +178,24 @@ void axfdt_squeeze(struct axfdt *fdt)
 	fdt_set_size_dt_struct(fdt->blob, (uint32_t)to);
 }
 
+/* A new node behind the parent's other children, of which `last` is the last. */
+static int add_child(struct axfdt *fdt, int parent, int last, const char *name, size_t len)
+{
+	const size_t end = 4 + ax_align_up(len + 1, 4);
+	const int at = axfdt_node_end(fdt->blob, last) - (last == parent ? (int)FDT_TAGSIZE : 0);
+	uint8_t bytes[4 + AXFDT_MAX_NAME + 1 + 4] = {0};
+
+	fdt32_st((void *)bytes, FDT_BEGIN_NODE);
+	memcpy(bytes + 4, name, len);
+	fdt32_st((void *)(bytes + end), FDT_END_NODE);
+	return axfdt_insert(fdt, at, bytes, end + 4) ? at : -FDT_ERR_NOSPACE;
+}
+
 /* The node, made with all above it where they are missing; negative after a failure. */
 int axfdt_make(struct axfdt *fdt, const char *path)
 {
 	const char *name = path;
-	int node = 0, depth = 1;
+	int node = 0, last = 0, depth = 1;
 
 	if (fdt->failed)
 		return -FDT_ERR_BADSTATE;
@@ -161,28 +205,28 @@ int axfdt_make(struct axfdt *fdt, const char *path)
 	}
 	if (!path[1])
 		return 0;
+	const size_t known = way_to_last(fdt, path);
+	if (known)
+		node = fdt->last_node;
+	for (; name < path + known; name++)
+		depth += *name == '/';
 	for (; *name == '/'; depth++) {
 		const size_t len = strcspn(++name, "/");
-		uint8_t bytes[4 + AXFDT_MAX_NAME + 1 + 4] = {0};
 		if (!axfdt_valid_node_name(name, len) || depth == AXFDT_MAX_DEPTH) {
 			axfdt_fail(fdt, AX_ERROR_INTERNAL, EINVAL, path, NULL,
 				   depth == AXFDT_MAX_DEPTH ? "too many nodes deep"
 							    : "no name for a node");
 			return -FDT_ERR_BADPATH;
 		}
-		int child = find_child(fdt->blob, node, name, len);
-		if (child < 0) {
-			const size_t end = 4 + ax_align_up(len + 1, 4);
-			child = axfdt_node_end(fdt->blob, node) - (int)FDT_TAGSIZE;
-			fdt32_st((void *)bytes, FDT_BEGIN_NODE);
-			memcpy(bytes + 4, name, len);
-			fdt32_st((void *)(bytes + end), FDT_END_NODE);
-			if (!axfdt_insert(fdt, child, bytes, end + 4))
-				return -FDT_ERR_NOSPACE;
-		}
+		int child = find_child(fdt->blob, node, name, len, &last);
+		if (child < 0)
+			child = add_child(fdt, node, last, name, len);
+		if (child < 0)
+			return child;
 		node = child;
 		name += len;
 	}
+	remember_last(fdt, path, node);
 	return node;
 }
 
@@ -204,6 +248,8 @@ void *axfdt_reserve(struct axfdt *fdt, int node, const char *path, const char *p
 			   "%zu bytes, a tree has at most %u", size, AXFDT_MAX_BYTES);
 		return NULL;
 	}
+	if (node != fdt->last_node)
+		axfdt_forget_last(fdt);
 	do
 		rc = fdt_setprop_placeholder(fdt->blob, node, property, (int)size, &value);
 	while (axfdt_again(fdt, rc));

@@ -45,6 +45,6 @@ const struct axarch axarch_generic = {
 	.platform_attach = generic_platform_attach,
 	.vcpu_create = generic_vcpu_create,
 	.load = generic_load,
-	.vm_stat = generic_vm_stat,
+	.vcpu_stat = generic_vcpu_stat,
 	.selftest = generic_selftest,
 };

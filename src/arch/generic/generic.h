@@ -12,7 +12,7 @@
 
 extern const struct axarch axarch_generic;
 
-/* ---- the machine ------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 #define GENERIC_LOW_RAM_BYTES   (3 * AX_GIB) /* what is more continues at 4 GiB */
 #define GENERIC_HIGH_RAM_GPA    (4 * AX_GIB)
@@ -38,7 +38,7 @@ extern const struct axarch axarch_generic;
 #define GENERIC_DEFAULT_LOAD    0x10000ULL
 #define GENERIC_GPR_COUNT       16
 
-/* ---- scripts ----------------------------------------------------------------------------- */
+/* ---- scripts --------------------------------------------------------------------------------- */
 
 struct generic_guest; /* the guest's side of a vCPU */
 typedef void generic_program_fn(struct generic_guest *guest, void *ctx);
@@ -79,15 +79,13 @@ struct generic_answer {
 bool generic_vm_answer(struct axarch_vm *vm, uint32_t vcpu, size_t step,
 		       struct generic_answer *ret_answer);
 
-/* ---- a guest in C ------------------------------------------------------------------------ */
+/* ---- a guest in C ---------------------------------------------------------------------------- */
 
 /*
  * A program runs on a thread of its own that only ever moves while its vCPU is in run(), as a
  * guest does. Each call below that is not a hit in memory leaves the guest and comes back with the
  * answer; when the vCPU is destroyed it does not come back at all.
  */
-uint32_t generic_guest_index(const struct generic_guest *guest);
-struct axarch_vm *generic_guest_vm(const struct generic_guest *guest);
 /* Memory where a slot is mapped (aligned ones are single atomic accesses), MMIO elsewhere. */
 uint64_t generic_guest_load(struct generic_guest *guest, uint64_t gpa, uint8_t width);
 void generic_guest_store(struct generic_guest *guest, uint64_t gpa, uint8_t width, uint64_t value);
@@ -100,15 +98,13 @@ uint64_t generic_guest_hypercall(struct generic_guest *guest, uint64_t nr, const
 /* False: the access faulted. */
 bool generic_guest_sysreg_read(struct generic_guest *guest, uint64_t reg, uint64_t *ret_value);
 bool generic_guest_sysreg_write(struct generic_guest *guest, uint64_t reg, uint64_t value);
-/* Leave with any exit; returns its answer as in struct generic_answer. */
-uint64_t generic_guest_exit(struct generic_guest *guest, const struct axvcpu_exit *exit);
 /* Until a vector is injected, or a line is raised that was not waited for yet. */
 void generic_guest_halt(struct generic_guest *guest);
 void generic_guest_wait_irq(struct generic_guest *guest, uint32_t gsi);
 /* Let a kick through: for loops that poll memory. */
 void generic_guest_relax(struct generic_guest *guest);
 
-/* ---- what the VM saw --------------------------------------------------------------------- */
+/* ---- what the VM saw ------------------------------------------------------------------------- */
 
 /* Vectors given to a vCPU so far, oldest first; returns how many there were. */
 size_t generic_vm_delivered(struct axarch_vm *vm, uint32_t vcpu, uint32_t *vectors, size_t max);
@@ -127,7 +123,7 @@ const char *generic_vm_cmdline(struct axarch_vm *vm);
 /* The topology it was created with, or NULL. Lives as long as the VM. */
 const struct axarch_topology *generic_vm_topology(struct axarch_vm *vm);
 
-/* ---- faults ------------------------------------------------------------------------------ */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 enum generic_hook {
 	GENERIC_HOOK_PROBE,
@@ -144,7 +140,7 @@ enum generic_hook {
 	GENERIC_HOOK_PLATFORM_ATTACH,
 	GENERIC_HOOK_VCPU_CREATE,
 	GENERIC_HOOK_LOAD,
-	GENERIC_HOOK_VM_STAT,
+	GENERIC_HOOK_VCPU_STAT,
 	GENERIC_HOOK_SELFTEST,
 	GENERIC_HOOK_SETUP,
 	GENERIC_HOOK_BIND,
@@ -172,7 +168,7 @@ void generic_vm_set_fault(struct axarch_vm *vm, enum generic_hook hook, uint32_t
 /* Calls of a hook so far. */
 uint32_t generic_vm_calls(struct axarch_vm *vm, enum generic_hook hook);
 
-/* ---- the byte code of flat images ---------------------------------------------------------- */
+/* ---- the byte code of flat images ------------------------------------------------------------ */
 
 /*
  * Without a script a vCPU executes this from guest memory, starting at the boot's entry with its

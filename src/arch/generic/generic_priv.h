@@ -52,6 +52,7 @@ struct generic_vcpu {
 	pthread_cond_t changed;
 	_Atomic bool kicked;
 	_Atomic bool halted;
+	_Atomic uint64_t exits, io_exits, mmio_exits, halt_exits;
 	size_t step; /* the one that is being done */
 	bool step_begun;
 	uint32_t spin_kicks;
@@ -87,7 +88,6 @@ struct axarch_vm {
 	bool has_code;
 	uint64_t entry;
 	char *cmdline;
-	_Atomic uint64_t exits, io_exits, mmio_exits, halt_exits;
 
 	pthread_mutex_t lock; /* everything below */
 	struct {
@@ -132,7 +132,7 @@ int generic_vm_create(const struct axarch_vm_config *config, const struct axarch
 void generic_vm_destroy(struct axarch_vm *vm);
 int generic_load(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
 		 const struct axarch_machine *machine, struct ax_error *err);
-int generic_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value);
+int generic_vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name, uint64_t *ret_value);
 
 /* memory.c */
 void generic_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper);

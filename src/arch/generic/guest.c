@@ -151,16 +151,6 @@ void generic_guest_end(struct generic_vcpu *vcpu)
 
 /* ---- what a program can do ------------------------------------------------------------------- */
 
-uint32_t generic_guest_index(const struct generic_guest *guest)
-{
-	return guest->vcpu->index;
-}
-
-struct axarch_vm *generic_guest_vm(const struct generic_guest *guest)
-{
-	return guest->vcpu->vm;
-}
-
 /* Leave, come back, and say what the answer was. */
 static uint64_t leave(struct generic_guest *guest, const struct axvcpu_exit *exit, uint64_t value,
 		      bool *ret_faulted)
@@ -174,11 +164,6 @@ static uint64_t leave(struct generic_guest *guest, const struct axvcpu_exit *exi
 		*ret_faulted = guest->vcpu->answer_faulted;
 	pthread_mutex_unlock(&guest->vcpu->lock);
 	return answer;
-}
-
-uint64_t generic_guest_exit(struct generic_guest *guest, const struct axvcpu_exit *exit)
-{
-	return leave(guest, exit, 0, NULL);
 }
 
 uint64_t generic_guest_load(struct generic_guest *guest, uint64_t gpa, uint8_t width)

@@ -21,7 +21,7 @@ static int duplicate(int event_fd, const char *what, struct ax_error *err)
 	return fd;
 }
 
-/* ---- lines ---------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static int set_level(void *ctx, uint32_t gsi, bool level)
 {

@@ -23,7 +23,7 @@ enum generic_turn generic_halt_turn(struct generic_vcpu *vcpu, bool *ret_over)
 		return GENERIC_TURN_AGAIN;
 	}
 	if (!atomic_exchange(&vcpu->halted, true))
-		atomic_fetch_add(&vcpu->vm->halt_exits, 1);
+		atomic_fetch_add(&vcpu->halt_exits, 1);
 	return GENERIC_TURN_WAIT;
 }
 

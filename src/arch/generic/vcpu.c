@@ -31,17 +31,17 @@ void generic_vcpu_finish(struct generic_vcpu *vcpu)
 	free(vcpu->steps);
 }
 
-/* ---- one entry ------------------------------------------------------------------------------ */
+/* ---- one entry ------------------------------------------------------------------------------- */
 
-static void count_exit(struct axarch_vm *vm, enum axvcpu_exit_kind kind)
+static void count_exit(struct generic_vcpu *vcpu, enum axvcpu_exit_kind kind)
 {
-	atomic_fetch_add(&vm->exits, 1);
+	atomic_fetch_add(&vcpu->exits, 1);
 	if (kind == AXVCPU_EXIT_IO_READ || kind == AXVCPU_EXIT_IO_WRITE)
-		atomic_fetch_add(&vm->io_exits, 1);
+		atomic_fetch_add(&vcpu->io_exits, 1);
 	else if (kind == AXVCPU_EXIT_MMIO_READ || kind == AXVCPU_EXIT_MMIO_WRITE)
-		atomic_fetch_add(&vm->mmio_exits, 1);
+		atomic_fetch_add(&vcpu->mmio_exits, 1);
 	else if (kind == AXVCPU_EXIT_HALT)
-		atomic_fetch_add(&vm->halt_exits, 1);
+		atomic_fetch_add(&vcpu->halt_exits, 1);
 }
 
 /* Give queued interrupts to the guest, which ends each at once. True: an exit tells of an end. */
@@ -117,7 +117,7 @@ static int run(void *impl, struct axvcpu_exit *exit, struct ax_error *err)
 	rc = enter(vcpu, exit, err ? err : &own);
 	pthread_mutex_unlock(&vcpu->lock);
 	if (rc == 0)
-		count_exit(vcpu->vm, exit->kind);
+		count_exit(vcpu, exit->kind);
 	return rc;
 }
 

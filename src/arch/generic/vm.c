@@ -67,7 +67,7 @@ void generic_vm_destroy(struct axarch_vm *vm)
 	free(vm);
 }
 
-/* ---- load --------------------------------------------------------------------------------- */
+/* ---- load ------------------------------------------------------------------------------------ */
 
 static int load_image(struct axarch_vm *vm, struct axas *memory, const struct axarch_boot *boot,
 		      struct ax_error *err)
@@ -135,19 +135,20 @@ const struct axarch_topology *generic_vm_topology(struct axarch_vm *vm)
 
 /* ---- statistics and scripts ------------------------------------------------------------------ */
 
-int generic_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+int generic_vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name, uint64_t *ret_value)
 {
+	struct generic_vcpu *self = &vm->vcpus[vcpu];
 	const struct {
 		const char *name;
 		_Atomic uint64_t *value;
 	} stats[] = {
-		{"exits", &vm->exits},
-		{"io_exits", &vm->io_exits},
-		{"mmio_exits", &vm->mmio_exits},
-		{"halt_exits", &vm->halt_exits},
+		{"exits", &self->exits},
+		{"io_exits", &self->io_exits},
+		{"mmio_exits", &self->mmio_exits},
+		{"halt_exits", &self->halt_exits},
 	};
 
-	int rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_VM_STAT, NULL);
+	int rc = generic_faults_strike(&vm->faults, GENERIC_HOOK_VCPU_STAT, NULL);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < AX_ARRAY_LEN(stats); i++) {

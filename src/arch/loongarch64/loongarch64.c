@@ -146,8 +146,9 @@ static int load(struct axarch_vm *vm, struct axas *memory, const struct axarch_b
 	return refuse("kernels", err);
 }
 
-static int vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+static int vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name, uint64_t *ret_value)
 {
+	(void)vcpu;
 	(void)vm;
 	(void)name;
 	(void)ret_value;
@@ -181,6 +182,7 @@ const struct axarch axarch_loongarch64 = {
 	.platform_attach = platform_attach,
 	.vcpu_create = vcpu_create,
 	.load = load,
-	.vm_stat = vm_stat,
+	.vcpu_stat = vcpu_stat,
 	.selftest = selftest,
+	.unfinished = true,
 };

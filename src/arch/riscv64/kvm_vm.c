@@ -164,15 +164,18 @@ static int rv64_vm_load(struct axarch_vm *vm, struct axas *memory, const struct 
 	return ret < 0 ? ret : rv64_irqchip_finish(vm, err);
 }
 
-static int rv64_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+static int rv64_vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name,
+			  uint64_t *ret_value)
 {
 	static const struct axarch_stat list[] = {
 		{"mmio_exits", {"mmio_exit_user", "mmio_exit_kernel"}},
 		{"halt_exits", {"wfi_exit_stat", NULL}},
+		{"hypercalls", {"ecall_exit_stat", NULL}},
+		{"sysreg_exits", {"csr_exit_user", "csr_exit_kernel"}},
+		{"yield_exits", {"wrs_exit_stat", NULL}},
 	};
 
-	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, list, AX_ARRAY_LEN(list), name,
-			       ret_value);
+	return axarch_kvm_stat(vm->vcpus[vcpu], list, AX_ARRAY_LEN(list), name, ret_value);
 }
 
 const struct axarch axarch_riscv64 = {
@@ -194,6 +197,6 @@ const struct axarch axarch_riscv64 = {
 	.platform_attach = rv64_platform_attach,
 	.vcpu_create = rv64_vcpu_create,
 	.load = rv64_vm_load,
-	.vm_stat = rv64_vm_stat,
+	.vcpu_stat = rv64_vcpu_stat,
 	.selftest = rv64_selftest,
 };

@@ -189,7 +189,7 @@ static uint64_t add_madt(struct x86_acpi *b, const struct x86_boot_info *info)
 		return 0;
 
 	x86_put32(t, 36, X86_LAPIC_GPA);
-	x86_put32(t, 40, PCAT_COMPAT);
+	x86_put32(t, 40, info->has_pic ? PCAT_COMPAT : 0);
 	uint8_t *e = t + X86_ACPI_HEADER + 8;
 	for (uint32_t i = 0; i < count; i++)
 		e += put_cpu(e, info->apic_ids[i]);

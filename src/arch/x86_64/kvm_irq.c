@@ -66,12 +66,36 @@ static int set_lapic(const struct x86_vcpu *vcpu, struct kvm_lapic_state *lapic,
 			      err);
 }
 
-/* As firmware leaves the bootstrap processor: the PIC through LINT0, NMI on LINT1. The others get
- * theirs from the INIT that starts them. */
+/* Firmware has the processors in x2APIC mode when there are ids that xAPIC mode cannot have (SDM
+ * volume 3, 11.12.5), and Linux passes over such ids in ACPI otherwise. INIT leaves it on. */
+static int enter_x2apic(const struct x86_vcpu *vcpu, struct ax_error *err)
+{
+	enum { MSR_APIC_BASE = 0x1b, BOOTSTRAP = 1 << 8, EXTENDED = 1 << 10, ENABLED = 1 << 11 };
+	const struct kvm_msr_entry base = {
+		.index = MSR_APIC_BASE,
+		.data = X86_LAPIC_GPA | ENABLED | EXTENDED | (vcpu->index ? 0 : BOOTSTRAP),
+	};
+	const int done = x86_vcpu_set_msrs(vcpu, &base, 1, err);
+
+	if (done)
+		return done < 0 ? done : 0;
+	return ax_error_set(err, AX_ERROR_REGISTER_ACCESS, EINVAL,
+			    "KVM does not take vCPU %u with APIC id %u into x2APIC mode",
+			    vcpu->index, vcpu->apic_id);
+}
+
+/* As firmware leaves them; the bootstrap processor has the PIC through LINT0, NMI on LINT1. The
+ * others get theirs from the INIT that starts them. */
 int x86_vcpu_load_lapic(struct x86_vcpu *vcpu, struct ax_error *err)
 {
+	const bool needs_x2apic =
+		vcpu->vm->max_apic_id > X86_MAX_XAPIC_ID && !vcpu->vm->config.cpu.mask_paravirt;
 	struct kvm_lapic_state lapic;
-	int ret = get_lapic(vcpu, &lapic, err);
+	int ret = needs_x2apic ? enter_x2apic(vcpu, err) : 0;
+
+	if (ret < 0 || vcpu->index)
+		return ret;
+	ret = get_lapic(vcpu, &lapic, err);
 	if (ret < 0)
 		return ret;
 	lapic_write(&lapic, LAPIC_LVT0, LVT_EXTINT);
@@ -79,7 +103,7 @@ int x86_vcpu_load_lapic(struct x86_vcpu *vcpu, struct ax_error *err)
 	return set_lapic(vcpu, &lapic, err);
 }
 
-/* ---- sets of vectors --------------------------------------------------------------- */
+/* ---- sets of vectors ------------------------------------------------------------------------- */
 
 static void set_add(_Atomic uint64_t set[4], uint32_t vector)
 {
@@ -107,7 +131,7 @@ static bool waits(struct x86_vcpu *vcpu, uint32_t vector)
 	return set_has(vcpu->irq_edge, vector) || set_has(vcpu->irq_level, vector);
 }
 
-/* ---- injecting --------------------------------------------------------------------- */
+/* ---- injecting ------------------------------------------------------------------------------- */
 
 static int signal_msi(struct x86_vcpu *vcpu, uint32_t vector, bool level, struct ax_error *err)
 {
@@ -157,7 +181,7 @@ int x86_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *e
 	return 0;
 }
 
-/* ---- delivering -------------------------------------------------------------------- */
+/* ---- delivering ------------------------------------------------------------------------------ */
 
 /* Into the request register of a LAPIC that no guest has touched yet. */
 static int fill_lapic(struct x86_vcpu *vcpu, struct ax_error *err)

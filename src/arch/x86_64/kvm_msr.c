@@ -12,28 +12,42 @@
 
 #define MSR_IA32_MISC_ENABLE    0x1a0u
 #define MISC_ENABLE_FAST_STRING 0x1u
+#define MISC_ENABLE_MWAIT       0x40000u
 #define MSR_MTRR_DEF_TYPE       0x2ffu
 #define MTRR_ENABLE             0x800u
 #define MTRR_TYPE_WRITE_BACK    0x6u
 
-int x86_vcpu_load_msrs(struct x86_vcpu *vcpu, struct ax_error *err)
+int x86_vcpu_set_msrs(const struct x86_vcpu *vcpu, const struct kvm_msr_entry *list, size_t count,
+		      struct ax_error *err)
 {
-	static const struct kvm_msr_entry start[] = {
-		/* Without it Linux does not trust `rep movsb` on Intel. */
-		{.index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING},
-		/* All memory write-back: Linux skips PAT when MTRRs are off. */
-		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK},
-	};
-	AX_AUTO_FREE struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(start));
+	AX_AUTO_FREE struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + count * sizeof(*list));
+
 	if (!msrs)
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "no memory for MSRs");
-	msrs->nmsrs = AX_ARRAY_LEN(start);
-	memcpy(msrs->entries, start, sizeof(start));
-	int done = ioctl(axkvm_vcpu_fd(vcpu->kvm), KVM_SET_MSRS, msrs);
+	msrs->nmsrs = (uint32_t)count;
+	memcpy(msrs->entries, list, count * sizeof(*list));
+	const int done = ioctl(axkvm_vcpu_fd(vcpu->kvm), KVM_SET_MSRS, msrs);
 	if (done < 0)
 		return ax_error_set(err, AX_ERROR_REGISTER_ACCESS, errno,
 				    "KVM_SET_MSRS of vCPU %u: %s", vcpu->index, strerror(errno));
-	/* KVM stops at the first it does not know; a guest does without these two. */
+	return done;
+}
+
+int x86_vcpu_load_msrs(struct x86_vcpu *vcpu, struct ax_error *err)
+{
+	const bool mwait = vcpu->vm->own_waits & AXARCH_WAIT_MWAIT;
+	const struct kvm_msr_entry start[] = {
+		/* Without it Linux does not trust `rep movsb` on Intel. MWAIT as CPUID has it. */
+		{.index = MSR_IA32_MISC_ENABLE,
+		 .data = MISC_ENABLE_FAST_STRING | (mwait ? MISC_ENABLE_MWAIT : 0)},
+		/* All memory write-back: Linux skips PAT when MTRRs are off. */
+		{.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK},
+	};
+	const int done = x86_vcpu_set_msrs(vcpu, start, AX_ARRAY_LEN(start), err);
+
+	if (done < 0)
+		return done;
+	/* A guest does without these two. */
 	if (done < (int)AX_ARRAY_LEN(start))
 		ax_log(AX_LOG_DEBUG, LAYER, "KVM does not let MSR 0x%x be set", start[done].index);
 	return 0;

@@ -44,7 +44,7 @@ static uint64_t data(const struct axarch_st_machine *machine, uint64_t offset)
 	return axas_read_u64(machine->memory, DATA_GPA + offset, &value) < 0 ? 0 : value;
 }
 
-/* ---- long mode, from real mode by hand --------------------------------------------- */
+/* ---- long mode, from real mode by hand ------------------------------------------------------- */
 
 /* At 0x8000: PML4 0x9000 -> PDPT 0xa000 -> PD 0xb000 -> one page of 2 MiB. */
 CODE(long_code, 16,
@@ -78,7 +78,7 @@ static int drive_long(struct axarch_st_machine *machine, char *detail, size_t si
 	return AXARCH_SELFTEST_FAIL;
 }
 
-/* ---- accesses that leave the guest ------------------------------------------------- */
+/* ---- accesses that leave the guest ----------------------------------------------------------- */
 
 CODE(port_code, 64,
      "mov $0x84838281, %eax; mov $0x500, %dx; out %al, %dx; out %ax, %dx; out %eax, %dx\n"
@@ -122,7 +122,7 @@ CODE(mmio_code, 64,
      "mov %ax, 0x102(%rsi); mov %eax, 0x104(%rsi); mov %rax, 0x108(%rsi)\n"
      "xor %eax, %eax; mov 0x102(%rsi), %ax; mov %rax, (%rsi); mov 0x108(%rsi), %rax" RESULT);
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 CODE(rom_code, 64,
      "mov $0x8000000, %esi; mov $77, %eax; mov %eax, (%rsi); mov (%rsi), %eax" RESULT);
@@ -130,7 +130,7 @@ CODE(rom_code, 64,
 CODE(unmap_code, 64,
      "mov $0x8000000, %esi; " READY "1: mov (%rsi), %rax; test %rax, %rax; jz 1b" DONE);
 
-/* ---- around exits: eventfds -------------------------------------------------------- */
+/* ---- around exits: eventfds ------------------------------------------------------------------ */
 
 CODE(bell_code, 64, "mov $0x500, %dx; mov $5, %eax; out %ax, %dx; out %ax, %dx" DONE);
 
@@ -145,7 +145,7 @@ static int drive_irqfd(struct axarch_st_machine *machine, char *detail, size_t s
 			       "an eventfd reaches the guest's handler");
 }
 
-/* ---- processors and time ----------------------------------------------------------- */
+/* ---- processors and time --------------------------------------------------------------------- */
 
 CODE(wake_code, 64, WITH_IRQ READY WAIT_COUNT DONE);
 

@@ -33,7 +33,7 @@ static int vcpu_setup(void *impl, struct ax_error *err)
 		ret = x86_vcpu_load_cpuid(vcpu, err);
 	if (ret == 0)
 		ret = x86_vcpu_load_msrs(vcpu, err);
-	if (ret == 0 && vcpu->index == 0 && vcpu->vm->has_irqchip)
+	if (ret == 0 && vcpu->vm->has_irqchip)
 		ret = x86_vcpu_load_lapic(vcpu, err);
 	if (ret == 0 && (vcpu->index == 0 || !vcpu->vm->has_irqchip))
 		ret = x86_vcpu_load_start(vcpu, err);
@@ -64,7 +64,10 @@ static int vcpu_run(void *impl, struct axvcpu_exit *exit, struct ax_error *err)
 		}
 	}
 	atomic_store_explicit(&vcpu->entered, true, memory_order_relaxed);
-	return axkvm_vcpu_run(vcpu->kvm, exit, NULL, NULL, err);
+	ret = axkvm_vcpu_run(vcpu->kvm, exit, NULL, NULL, err);
+	if (ret == 0 && exit->kind == AXVCPU_EXIT_INTERRUPT_END && vcpu->vm->ioapic)
+		x86_ioapic_end(vcpu->vm->ioapic, (uint8_t)exit->interrupt.vector);
+	return ret;
 }
 
 static void vcpu_destroy(void *impl)

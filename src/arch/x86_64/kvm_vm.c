@@ -26,7 +26,7 @@ static bool x86_ident(void)
 	return true; /* these files are built for x86_64 only */
 }
 
-/* ---- creation ---------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 /* Before any vCPU: Intel KVM puts its real-mode helpers where neither RAM nor devices are. */
 static int place_helpers(struct axarch_vm *vm, struct ax_error *err)
@@ -101,8 +101,6 @@ static int copy_config(struct axarch_vm *vm, const struct axarch_vm_config *conf
 	for (uint32_t i = 0; ret == 0 && i < config->vcpu_count; i++)
 		if (vm->apic_ids[i] > vm->max_apic_id)
 			vm->max_apic_id = vm->apic_ids[i];
-	if (ret == 0)
-		x86_warn_of_large_ids(vm->name, vm->apic_ids, config->vcpu_count);
 	vm->config.hardware_ids = vm->apic_ids;
 	return ret;
 }
@@ -112,6 +110,7 @@ static void x86_vm_destroy(struct axarch_vm *vm)
 	if (!vm)
 		return;
 	axkvm_vm_destroy(vm->vm);
+	x86_ioapic_destroy(vm->ioapic);
 	axkvm_close(vm->kvm);
 	free(vm->cpuid);
 	free(vm->vcpus);
@@ -147,6 +146,8 @@ static int x86_vm_create(const struct axarch_vm_config *config, const struct axa
 		ret = place_helpers(vm, err);
 	if (ret == 0)
 		ret = name_bootstrap_cpu(vm, err);
+	if (ret == 0)
+		x86_vm_let_wait(vm);
 	if (ret == 0 && config->irq_mode == AXARCH_IRQ_EMULATED)
 		ret = x86_vm_create_irqchip(vm, err);
 	if (ret < 0)
@@ -158,62 +159,11 @@ fail:
 	return ret;
 }
 
-/* ---- how the common parts reach it ------------------------------------------------- */
+/* ---- how the common parts reach it ----------------------------------------------------------- */
 
 static void x86_vm_mapper(struct axarch_vm *vm, struct axas_mapper *ret_mapper)
 {
 	axkvm_vm_mapper(vm->vm, ret_mapper);
-}
-
-static int set_level(void *ctx, uint32_t gsi, bool level)
-{
-	struct axarch_vm *vm = ctx;
-	return axkvm_vm_irq_line(vm->vm, gsi, level);
-}
-
-static int assign_fd(void *ctx, uint32_t gsi, int event_fd, struct ax_error *err)
-{
-	struct axarch_vm *vm = ctx;
-	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, true, err);
-}
-
-static int release_fd(void *ctx, uint32_t gsi, int event_fd)
-{
-	struct axarch_vm *vm = ctx;
-	return axkvm_vm_irqfd(vm->vm, gsi, event_fd, -1, false, NULL);
-}
-
-/* What is not for a LAPIC would be a write to memory, which no device of ours makes. */
-static int set_msi(void *ctx, uint32_t gsi, const struct axirq_message *message,
-		   struct ax_error *err)
-{
-	struct axarch_vm *vm = ctx;
-	struct axkvm_msi_route route;
-
-	if (!message)
-		return axkvm_vm_route_msi(vm->vm, gsi, NULL, err);
-	if ((message->address & 0xfff00000) != X86_LAPIC_GPA)
-		return ax_error_set(err, AX_ERROR_DEVICE, EINVAL,
-				    "MSI address 0x%" PRIx64 " is not in 0x%llx..0x%llx",
-				    message->address, X86_LAPIC_GPA, X86_LAPIC_GPA + 0xfffff);
-	route = (struct axkvm_msi_route){.address = message->address, .data = message->data};
-	return axkvm_vm_route_msi(vm->vm, gsi, &route, err);
-}
-
-/* GSI n is IOAPIC pin n and PIC line n below 16, but for the PIT's; messages above. */
-static void x86_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip)
-{
-	*ret_chip = (struct axirq_chip){
-		.set_level = set_level,
-		.assign_fd = assign_fd,
-		.release_fd = release_fd,
-		.gsi_first = 0,
-		.gsi_count = vm->has_irqchip ? X86_IOAPIC_PINS : 0,
-		.set_msi = set_msi,
-		.msi_first = X86_IOAPIC_PINS,
-		.msi_count = vm->msi_count,
-		.ctx = vm,
-	};
 }
 
 static int doorbell(struct axarch_vm *vm, const struct axdev_doorbell *bell, bool assign,
@@ -246,14 +196,20 @@ static int x86_vm_load(struct axarch_vm *vm, struct axas *memory, const struct a
 		.boot = boot,
 		.machine = machine,
 		.apic_ids = vm->apic_ids,
+		.has_pic = !vm->ioapic,
 	};
 	vm->memory = memory;
 	return x86_load(memory, &info, &vm->start, err);
 }
 
-static int x86_vm_stat(struct axarch_vm *vm, const char *name, uint64_t *ret_value)
+static int x86_vcpu_stat(struct axarch_vm *vm, uint32_t vcpu, const char *name, uint64_t *ret_value)
 {
-	return axarch_sum_stat(vm->vcpus, vm->config.vcpu_count, NULL, 0, name, ret_value);
+	static const struct axarch_stat list[] = {
+		{"fault_exits", {"pf_taken", NULL}},
+		{"irq_window_exits", {"irq_window_exits", "nmi_window_exits"}},
+	};
+
+	return axarch_kvm_stat(vm->vcpus[vcpu], list, AX_ARRAY_LEN(list), name, ret_value);
 }
 
 const struct axarch axarch_x86_64 = {
@@ -275,6 +231,6 @@ const struct axarch axarch_x86_64 = {
 	.platform_attach = x86_platform_attach,
 	.vcpu_create = x86_vcpu_create,
 	.load = x86_vm_load,
-	.vm_stat = x86_vm_stat,
+	.vcpu_stat = x86_vcpu_stat,
 	.selftest = x86_selftest,
 };

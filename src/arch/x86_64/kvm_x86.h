@@ -5,6 +5,7 @@
 #ifndef AXVM_ARCH_X86_64_KVM_X86_H
 #define AXVM_ARCH_X86_64_KVM_X86_H
 
+#include "ioapic.h"
 #include "x86.h"
 
 #include "../native.h"
@@ -35,10 +36,17 @@ struct axarch_vm {
 	struct axkvm_vm *vm;
 	bool has_irqchip;
 	uint32_t msi_count; /* GSIs from X86_IOAPIC_PINS on that messages can have */
+	/* Where KVM's IOAPIC could not name all CPUs; NULL: it is KVM's, with PIC and PIT. */
+	struct x86_ioapic *ioapic;
+	struct ax_ratelimit irq_failures;
 
 	/* What KVM supports, asked once, and what every vCPU's CPUID is made from. */
 	struct kvm_cpuid2 *cpuid;
+	bool has_tsc_deadline;
 	uint32_t tsc_khz;
+	struct x86_cpuid_entry host_mwait; /* leaf 5 of the processor; zero: none */
+	bool host_has_umip, host_is_intel;
+	uint32_t own_waits; /* enum axarch_wait: whose exits KVM has switched off */
 
 	struct axkvm_vcpu **vcpus; /* by index; NULL until created. Not owned. */
 	struct axbus *bus;         /* from platform_attach; NULL before */
@@ -63,24 +71,31 @@ struct x86_vcpu {
 	_Atomic bool entered; /* has run: its LAPIC is the guest's */
 };
 
-/* ---- kvm_cpuid.c, kvm_msr.c: what a vCPU reads ------------------------------------- */
+/* ---- kvm_cpuid.c, kvm_msr.c: what a vCPU reads ----------------------------------------------- */
 
 int x86_read_supported_cpuid(struct axarch_vm *vm, struct ax_error *err);
+/* Switch off the exits that the policy wants off, as far as KVM can; before there are vCPUs. */
+void x86_vm_let_wait(struct axarch_vm *vm);
 int x86_vcpu_load_cpuid(struct x86_vcpu *vcpu, struct ax_error *err);
+/* How many KVM has taken: it stops at the first that it does not. */
+int x86_vcpu_set_msrs(const struct x86_vcpu *vcpu, const struct kvm_msr_entry *list, size_t count,
+		      struct ax_error *err);
 int x86_vcpu_load_msrs(struct x86_vcpu *vcpu, struct ax_error *err);
 /* Let the MSRs that devices on the bus claim leave the kernel; costs nothing when there are none.
  */
 int x86_vm_filter_msrs(struct axarch_vm *vm, struct ax_error *err);
 
-/* ---- kvm_vm.c, kvm_irqchip.c: the VM ---------------------------------------------------- */
+/* ---- kvm_vm.c, kvm_irqchip.c: the VM --------------------------------------------------------- */
 
 /* An ioctl on the VM that must work; `what` names it for the error. */
 int x86_vm_ioctl(struct axarch_vm *vm, unsigned long request, void *arg, const char *what,
 		 struct ax_error *err);
-/* LAPICs, IOAPIC and PIC, and the PIT if the configuration has one; sets has_irqchip. */
+/* LAPICs, IOAPIC and PIC, and the PIT if the configuration has one; sets has_irqchip and, where
+ * only LAPICs are to be KVM's, ioapic. */
 int x86_vm_create_irqchip(struct axarch_vm *vm, struct ax_error *err);
+void x86_vm_irq_chip(struct axarch_vm *vm, struct axirq_chip *ret_chip);
 
-/* ---- kvm_regs.c: registers --------------------------------------------------------- */
+/* ---- kvm_regs.c: registers ------------------------------------------------------------------- */
 
 int x86_vcpu_load_start(struct x86_vcpu *vcpu, struct ax_error *err);
 int x86_vcpu_set_entry(void *impl, uint64_t entry, struct ax_error *err);
@@ -89,7 +104,7 @@ int x86_vcpu_get_gpr(void *impl, unsigned index, uint64_t *ret_value, struct ax_
 int x86_vcpu_set_return_value(void *impl, uint64_t value, struct ax_error *err);
 void x86_vcpu_dump(void *impl, char *buf, size_t buf_size); /* kvm_dump.c */
 
-/* ---- kvm_irq.c: interrupts put in front of one vCPU -------------------------------- */
+/* ---- kvm_irq.c: interrupts put in front of one vCPU ------------------------------------------ */
 
 int x86_vcpu_load_lapic(struct x86_vcpu *vcpu, struct ax_error *err);
 int x86_vcpu_inject(void *impl, const struct axvcpu_irq *irq, struct ax_error *err);
@@ -98,7 +113,7 @@ int x86_vcpu_deliver(struct x86_vcpu *vcpu, struct ax_error *err);
 /* After an exit, when eoi_watched: true and *ret_vector when the guest has ended a vector. */
 bool x86_vcpu_ended(struct x86_vcpu *vcpu, uint32_t *ret_vector);
 
-/* ---- kvm_vcpu.c -------------------------------------------------------------------- */
+/* ---- kvm_vcpu.c ------------------------------------------------------------------------------ */
 
 int x86_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_ops **ret_ops,
 		    void **ret_impl, struct ax_error *err);
@@ -106,7 +121,7 @@ int x86_vcpu_create(struct axarch_vm *vm, uint32_t index, const struct axvcpu_op
 int x86_vcpu_ioctl(const struct x86_vcpu *vcpu, unsigned long request, void *arg, const char *what,
 		   enum ax_error_kind kind, struct ax_error *err);
 
-/* ---- kvm_probe.c, kvm_selftest.c: the host ----------------------------------------- */
+/* ---- kvm_probe.c, kvm_selftest.c: the host --------------------------------------------------- */
 
 int x86_require(const struct axkvm *kvm, struct ax_error *err);
 bool x86_host_has_virtualization(void); /* vmx or svm in CPUID */
@@ -116,7 +131,7 @@ int x86_selftest(const char *kvm_device,
 		 void (*report)(void *ctx, const char *check, int status, const char *detail),
 		 void *ctx);
 
-/* ---- platform.c, platform_power.c: the board's devices ----------------------------- */
+/* ---- platform.c, platform_power.c: the board's devices --------------------------------------- */
 
 int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *platform,
 			struct ax_error *err);

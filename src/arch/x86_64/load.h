@@ -35,8 +35,7 @@ struct x86_initrd {
 	uint64_t gpa, size_bytes; /* size 0: none */
 };
 
-/* ---- the steps ---------------------------------------------------------------------------------
- */
+/* ---- the steps ------------------------------------------------------------------------------- */
 
 uint64_t x86_plan_low_ram_end(const struct axarch_plan *plan);
 /* The descriptors of one mode. */

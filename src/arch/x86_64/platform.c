@@ -1,7 +1,7 @@
 /*
  * The devices an x86 machine has without being asked: serial port, power registers, POST port and
- * hypercall doorbell, attached to the VM's bus. Interrupt controllers and timers are in KVM;
- * virtio devices are the VM's own business.
+ * hypercall doorbell, attached to the VM's bus, and the IOAPIC where that is not in KVM as the
+ * other interrupt controllers and timers are; virtio devices are the VM's own business.
  */
 #include "kvm_x86.h"
 #include "../platform.h"
@@ -25,6 +25,19 @@ static int hypercall_create(const struct axarch_platform *platform, struct axdev
 	return axarch_create_hypercall(platform, X86_HYPERCALL_GPA, ret_dev, err);
 }
 
+/* The IOAPIC belongs to the VM, the device on the bus is its registers only. */
+static int attach_ioapic(struct axarch_vm *vm, struct axbus *bus, struct ax_error *err)
+{
+	struct axdev *dev = NULL;
+	int ret = x86_ioapic_device(vm->ioapic, &dev, err);
+
+	if (ret == 0)
+		ret = axbus_attach(bus, dev, err);
+	if (ret < 0)
+		axdev_destroy(dev);
+	return ret;
+}
+
 int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *given,
 			struct ax_error *err)
 {
@@ -43,7 +56,10 @@ int x86_platform_attach(struct axarch_vm *vm, const struct axarch_platform *give
 		services.irqs = NULL;
 	platform.services = &services;
 
-	int ret = axarch_platform_attach(&platform, devices, AX_ARRAY_LEN(devices), err);
+	/* The IOAPIC first: it is reset last, when the devices have let go of their lines. */
+	int ret = vm->ioapic ? attach_ioapic(vm, given->bus, err) : 0;
+	if (ret == 0)
+		ret = axarch_platform_attach(&platform, devices, AX_ARRAY_LEN(devices), err);
 	if (ret == 0)
 		vm->bus = platform.bus;
 	return ret;

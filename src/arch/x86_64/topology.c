@@ -1,6 +1,6 @@
 /*
- * Which APIC id each vCPU has, and how an id splits into thread, core and socket. cpuid.c tells it
- * to the guest, acpi.c and mptable.c list it, the native half creates vCPUs by it.
+ * Which APIC id each vCPU has, and how an id splits into thread, core, last level cache and socket.
+ * cpuid.c tells it to the guest, acpi.c and mptable.c list it, the native half creates vCPUs by it.
  */
 #include "topology.h"
 #include "../boot.h"
@@ -33,11 +33,15 @@ void x86_topology_of(const struct axarch_cpu_policy *policy, uint32_t vcpu_count
 		if (!ret->cores)
 			ret->cores = 1;
 	}
+	ret->llcs = policy->llcs ? policy->llcs : 1;
 	ret->thread_bits = bits_for(ret->threads);
-	ret->package_bits = ret->thread_bits + bits_for(ret->cores);
+	ret->llc_bits = ret->thread_bits + bits_for((ret->cores + ret->llcs - 1) / ret->llcs);
+	ret->package_bits = ret->llc_bits + bits_for(ret->llcs);
 	/* Ids with gaps and no topology asked for: still one socket. */
 	while (unset && ret->package_bits < 31 && max_apic_id >> ret->package_bits)
 		ret->package_bits++;
+	if (ret->llcs == 1)
+		ret->llc_bits = ret->package_bits;
 }
 
 static int check_policy(const struct axarch_vm_config *config, const struct x86_topology *t,
@@ -48,6 +52,10 @@ static int check_policy(const struct axarch_vm_config *config, const struct x86_
 
 	if (config->topology) /* is checked, and packages may differ */
 		return 0;
+	if (t->llcs > t->cores)
+		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+				    "topology of %u last level caches a socket has %u cores",
+				    t->llcs, t->cores);
 	if (t->sockets > X86_MAX_VCPUS || t->cores > X86_MAX_VCPUS || t->threads > X86_MAX_VCPUS ||
 	    product * t->threads != config->vcpu_count) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
@@ -61,24 +69,28 @@ static int check_policy(const struct axarch_vm_config *config, const struct x86_
 	return 0;
 }
 
-/* As it is given, but that packages have as many cores as the largest: CPUID has the same widths of
- * the fields for all of them. */
+/* As it is given, but that packages and caches have as many cores as the largest: CPUID has the
+ * same widths of the fields for all of them. */
 void x86_policy_of(const struct axarch_vm_config *config, struct axarch_cpu_policy *ret_policy)
 {
 	const struct axarch_topology *t = config->topology;
 	struct axarch_cpu_place places[AXARCH_TOPOLOGY_MAX_VCPUS];
+	uint32_t llc_cores = 1;
 
 	*ret_policy = config->cpu;
 	if (!t || axarch_cpu_places(config, places, NULL) < 0)
 		return;
-	ret_policy->sockets = ret_policy->cores = 1;
+	ret_policy->sockets = ret_policy->llcs = 1;
 	ret_policy->threads = t->threads_per_core ? t->threads_per_core : 1;
 	for (uint32_t i = 0; i < config->vcpu_count; i++) {
 		if (places[i].package >= ret_policy->sockets)
 			ret_policy->sockets = places[i].package + 1;
-		if (places[i].core >= ret_policy->cores)
-			ret_policy->cores = places[i].core + 1;
+		if (places[i].llc >= ret_policy->llcs)
+			ret_policy->llcs = places[i].llc + 1;
+		if (places[i].llc_core >= llc_cores)
+			llc_cores = places[i].llc_core + 1;
 	}
+	ret_policy->cores = ret_policy->llcs * llc_cores;
 }
 
 /* Ids that are given keep guests from finding cores and packages in them. */
@@ -112,14 +124,21 @@ static int check_given(const struct axarch_vm_config *config, struct ax_error *e
 	return 0;
 }
 
-/* Every package full before the next. */
+/* Every package full before the next, and in it every cache. */
 static void fill_places(const struct x86_topology *t, uint32_t count,
 			struct axarch_cpu_place *places)
 {
-	for (uint32_t i = 0; i < count; i++)
+	const uint32_t llc_cores = (t->cores + t->llcs - 1) / t->llcs;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const uint32_t core = i / t->threads % t->cores;
+
 		places[i] = (struct axarch_cpu_place){.package = i / t->threads / t->cores,
-						      .core = i / t->threads % t->cores,
-						      .thread = i % t->threads};
+						      .core = core,
+						      .thread = i % t->threads,
+						      .llc = core / llc_cores,
+						      .llc_core = core % llc_cores};
+	}
 }
 
 int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, struct ax_error *err)
@@ -161,7 +180,8 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 		fill_places(&t, config->vcpu_count, places);
 	for (uint32_t i = 0; rc == 0 && i < config->vcpu_count; i++) {
 		apic_ids[i] = places[i].package << t.package_bits |
-			      places[i].core << t.thread_bits | places[i].thread;
+			      (t.llcs > 1 ? places[i].llc << t.llc_bits : 0) |
+			      places[i].llc_core << t.thread_bits | places[i].thread;
 		if (apic_ids[i] > X86_MAX_APIC_ID)
 			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 					    "topology of %u sockets, %u cores, %u threads needs "
@@ -171,20 +191,18 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 	return rc;
 }
 
-/*
- * Interrupts of an IOAPIC without interrupt remapping reach ids of eight bits, 0xff being all CPUs,
- * so Linux leaves the others offline. KVM's extended destination ids (KVM_FEATURE_MSI_EXT_DEST_ID)
- * would lift that, but exist only where the IOAPIC is not in the kernel.
- */
+/* KVM's IOAPIC, and messages of guests that know no more, name ids of eight bits; so Linux leaves
+ * the others offline. */
 void x86_warn_of_large_ids(const char *vm_name, const uint32_t *apic_ids, uint32_t count)
 {
 	uint32_t large = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		large += apic_ids[i] > X86_MAX_XAPIC_ID;
+		large += apic_ids[i] > X86_MAX_IRQ_ID;
 	if (large)
 		ax_log(AX_LOG_WARN, "x86",
-		       "%s: %u of %u vCPUs have APIC ids above %u, which Linux leaves offline in a "
-		       "machine without interrupt remapping; use at most %u vCPUs, or smaller ids",
-		       vm_name, large, count, X86_MAX_XAPIC_ID, X86_MAX_XAPIC_ID + 1);
+		       "%s: %u of %u vCPUs have APIC ids above %u, which Linux leaves offline "
+		       "unless KVM's CPUID leaves are shown and KVM_CAP_SPLIT_IRQCHIP is there; "
+		       "use at most %u vCPUs, or smaller ids",
+		       vm_name, large, count, X86_MAX_IRQ_ID, X86_MAX_IRQ_ID + 1);
 }

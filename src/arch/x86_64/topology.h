@@ -8,8 +8,10 @@
 
 struct x86_topology {
 	uint32_t sockets, cores, threads; /* cores a socket, threads a core */
-	/* APIC id: thread in the lowest thread_bits, socket from package_bits up. */
-	unsigned thread_bits, package_bits;
+	uint32_t llcs;                    /* last level caches a socket */
+	/* APIC id: thread in the lowest thread_bits, cache from llc_bits up, socket from
+	 * package_bits up. One cache a socket has no bits. */
+	unsigned thread_bits, llc_bits, package_bits;
 };
 
 /* policy may be NULL (the default); zeroes in it are computed from vcpu_count. */

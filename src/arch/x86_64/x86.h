@@ -41,6 +41,7 @@
 #define X86_MAX_VCPUS        1024u
 #define X86_MAX_APIC_ID      4095u /* KVM_MAX_VCPU_IDS - 1 */
 #define X86_MAX_XAPIC_ID     254u  /* eight bits, 0xff being all CPUs */
+#define X86_MAX_IRQ_ID       255u  /* what eight bits of an interrupt reach in x2APIC mode */
 
 /* GSIs of an IOAPIC with 24 pins. */
 #define X86_IOAPIC_PINS 24u
@@ -69,8 +70,7 @@ int x86_plan(const struct axarch_vm_config *config, struct axarch_plan *ret_plan
  * RAM would lie beyond. */
 int x86_plan_narrow(struct axarch_plan *plan, unsigned phys_bits, struct ax_error *err);
 
-/* ---- e820 (e820.c) -----------------------------------------------------------------------------
- */
+/* ---- e820 (e820.c) --------------------------------------------------------------------------- */
 
 struct x86_e820_entry {
 	uint64_t gpa, size_bytes;
@@ -80,8 +80,7 @@ struct x86_e820_entry {
 /* From the plan: RAM with the EBDA, the BIOS area and the device hole as reserved entries. */
 size_t x86_e820(const struct axarch_plan *plan, struct x86_e820_entry entries[X86_E820_MAX]);
 
-/* ---- images (load.c, bzimage.c, elf.c, flat.c, initrd.c)
- * -------------------------------------------- */
+/* ---- images (load.c, bzimage.c, elf.c, flat.c, initrd.c) ------------------------------------- */
 
 enum x86_start_mode {
 	X86_START_LONG,      /* 64-bit, paging on the tables at X86_PML4_GPA */
@@ -104,6 +103,7 @@ struct x86_boot_info {
 	const struct axarch_boot *boot;
 	const struct axarch_machine *machine;
 	const uint32_t *apic_ids; /* config->vcpu_count of them */
+	bool has_pic;             /* two 8259s beside the IOAPIC */
 };
 
 /* What AXARCH_ANNOUNCE_AUTO means for this kernel: tables, unless it is told to do without. */
@@ -115,15 +115,13 @@ int x86_load(struct axas *memory, const struct x86_boot_info *info, struct x86_s
 /* GDT and the identity page tables of the low 4 GiB (also used by the self-test). */
 int x86_write_boot_tables(struct axas *memory, struct ax_error *err);
 
-/* ---- tables (acpi.c, aml.c, mptable.c)
- * ------------------------------------------------------------- */
+/* ---- tables (acpi.c, aml.c, mptable.c) ------------------------------------------------------- */
 
 int x86_write_acpi(struct axas *memory, const struct x86_boot_info *info, uint64_t *ret_rsdp_gpa,
 		   struct ax_error *err);
 int x86_write_mptable(struct axas *memory, const struct x86_boot_info *info, struct ax_error *err);
 
-/* ---- CPUID (cpuid.c)
- * --------------------------------------------------------------------------------- */
+/* ---- CPUID (cpuid.c) ------------------------------------------------------------------------- */
 
 struct x86_cpuid_entry {
 	uint32_t leaf, subleaf;
@@ -139,13 +137,23 @@ struct x86_cpuid_request {
 	const struct axarch_cpu_policy *policy; /* NULL: the default */
 	bool tsc_deadline;                      /* KVM_CAP_TSC_DEADLINE_TIMER */
 	bool x2apic;                            /* in-kernel LAPIC present */
-	uint32_t tsc_khz; /* 0: unknown; otherwise leaves 0x15/0x40000010 tell it */
+	bool msi_ext_dest;                      /* messages may name ids of fifteen bits */
+	uint32_t tsc_khz;   /* 0: unknown; otherwise leaves 0x15/0x40000010 tell it */
+	uint32_t own_waits; /* enum axarch_wait: whose exits are off (x86_own_waits) */
+	const struct x86_cpuid_entry *host_mwait; /* leaf 5 of the processor; NULL: none */
+	bool host_has_umip;                       /* in the processor */
 };
 /* Edit what KVM supports (in place, may add leaves up to max) into what one vCPU reads: APIC ids in
  * 1, 0xB, 0x1F and 0x8000001E, topology in 1, 4, 0xB, 0x1F, 0x80000008, 0x8000001D, TSC-deadline,
- * x2APIC, hypervisor bit and leaves. Returns the new count. */
+ * x2APIC, MWAIT, hypervisor bit and leaves, without features that are emulated if the policy says
+ * so. Returns the new count. */
 size_t x86_cpuid_edit(struct x86_cpuid_entry *entries, size_t count, size_t max,
 		      const struct x86_cpuid_request *request);
+/* Of the waits that are wanted without exits, those to ask of a KVM that offers `offered`, on a
+ * processor whose leaf 5 this is (NULL: none). MWAIT if a guest would idle by it; HLT unless an
+ * Intel has MWAIT (ADR 0103). */
+uint32_t x86_own_waits(uint32_t wanted, uint32_t offered, const struct x86_cpuid_entry *host_mwait,
+		       bool is_intel);
 /* APIC ids of all vCPUs: config->hardware_ids, or the smallest layout that shows the topology of
  * the policy (0..n-1 unless cores or threads are no powers of two and there are several sockets or
  * cores). Refuses duplicates, ids KVM cannot have, a topology that is not vcpu_count CPUs, and ids
@@ -154,11 +162,10 @@ int x86_apic_ids(const struct axarch_vm_config *config, uint32_t *apic_ids, stru
 /* What CPUID says to a VM's topology, as a policy; config->cpu when it has none. The topology has
  * been checked. */
 void x86_policy_of(const struct axarch_vm_config *config, struct axarch_cpu_policy *ret_policy);
-/* A warning in the log when there are ids that a guest will not use (255 and above). */
+/* A warning in the log of ids that no interrupt reaches. */
 void x86_warn_of_large_ids(const char *vm_name, const uint32_t *apic_ids, uint32_t count);
 
-/* ---- start states (start.c)
- * ---------------------------------------------------------------------------- */
+/* ---- start states (start.c) ------------------------------------------------------------------ */
 
 struct x86_segment {
 	uint64_t base;

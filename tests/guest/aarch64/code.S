@@ -321,13 +321,18 @@ CODE line_level
 	DONE
 END line_level
 
-/* Ten interrupts of the virtual timer a millisecond ahead, each waited for. The word: there is one. */
+/* Ten interrupts of the virtual timer a millisecond ahead, each waited for. The word: there is one.
+ * The line may fall later than the timer was stopped: one counts when the timer says it is its. */
 CODE timer
 	START
 	HANDLER
+	mrs x0, cntv_ctl_el0
+	tbz x0, #0, 5f			/* ENABLE, without which the next says nothing */
+	tbz x0, #2, 5f			/* ISTATUS */
 	COUNT
 	msr cntv_ctl_el0, xzr
 	isb
+5:
 	IRQ_RETURN
 	IRQ_SETUP
 	ENABLE_PPI TIMER_INTID

@@ -528,4 +528,115 @@ CODE smp_off
 	DONE
 END smp_off
 
+/*
+ * Starts the CPU of the id at +0x100, which is in x2APIC mode as this one is, and sends it vector
+ * 0x40; then leads the IOAPIC's pin of GUEST_EDGE_GSI to it. It counts; +0 shows the count, and it
+ * is through when that is the number at +24.
+ */
+#define X2APIC_EOI 0x80b
+#define X2APIC_SVR 0x80f
+#define X2APIC_ICR 0x830
+.macro X2APIC_SEND command
+	mov $X2APIC_ICR, %ecx
+	mov DATA + 0x100, %edx
+	mov $\command, %eax
+	wrmsr
+.endm
+CODE smp_far
+	jmp 2f
+	.code16
+1:	xor %ax, %ax
+	mov %ax, %ds
+	mov %ax, %ss
+	mov $0x7800, %sp
+	movw $GUEST_REAL_GPA + 4f - 1b, 4 * 0x40
+	mov %ax, 4 * 0x40 + 2
+	mov $X2APIC_SVR, %ecx
+	xor %edx, %edx
+	mov $0x1ff, %eax
+	wrmsr
+	lock incl STARTED
+3:	sti
+	hlt
+	jmp 3b
+4:	lock incl FINISHED
+	mov $X2APIC_EOI, %ecx
+	xor %edx, %edx
+	xor %eax, %eax
+	wrmsr
+	iretw
+	.code64
+	TRAMPOLINE
+	X2APIC_SEND 0x4500
+	X2APIC_SEND 0x4600 + GUEST_REAL_GPA / 0x1000
+5:	cmpl $1, STARTED
+	jne 5b
+	X2APIC_SEND 0x4040
+	/* Bits 31:24 of the entry's high word are bits 7:0 of the id, 23:17 are 14:8. */
+	mov DATA + 0x100, %eax
+	mov %eax, %ecx
+	shl $24, %eax
+	shr $8, %ecx
+	shl $17, %ecx
+	or %eax, %ecx
+	mov $0xfec00000, %esi
+	movl $0x11 + 2 * GUEST_EDGE_GSI, (%rsi)
+	mov %ecx, 16(%rsi)
+	movl $0x10 + 2 * GUEST_EDGE_GSI, (%rsi)
+	movl $0x40, 16(%rsi)
+6:	mov FINISHED, %eax
+	mov %rax, DATA
+	cmp DATA + 24, %rax
+	jb 6b
+	DONE
+END smp_far
+
+/*
+ * A level line to a CPU in x2APIC mode: masked by its handler while it is served, as systems do to
+ * move it, ended, and unmasked. +0 counts, the third handler waits for a one at +0x20.
+ */
+CODE level_far
+	HANDLER
+	push %rax
+	push %rcx
+	push %rdx
+	incq DATA
+	mov $0xfec00000, %ecx
+	movl $0x10 + 2 * GUEST_LEVEL_GSI, (%rcx)
+	movl $0x18041, 16(%rcx)
+	cmpq $3, DATA
+	jne 4f
+	mov $GUEST_PORT, %dx
+	out %al, %dx
+3:	cmpq $1, DATA + 0x20
+	jne 3b
+4:	mov $X2APIC_EOI, %ecx
+	xor %edx, %edx
+	xor %eax, %eax
+	wrmsr
+	mov $0xfec00000, %ecx
+	movl $0x8041, 16(%rcx)
+	pop %rdx
+	pop %rcx
+	pop %rax
+	iretq
+	GATE 0x41
+	LOAD_IDT
+	mov $X2APIC_SVR, %ecx
+	xor %edx, %edx
+	mov $0x1ff, %eax
+	wrmsr
+	ROUTE GUEST_LEVEL_GSI, 0x8041
+	movq $1, DATA + 8
+	sti
+6:	mov DATA + 24, %rax
+	cmp DATA, %rax
+	ja 6b
+	cli
+	mov $0xfec00000, %ecx
+	mov 16(%rcx), %eax
+	mov %rax, DATA + 0x28
+	DONE
+END level_far
+
 	.section .note.GNU-stack, "", %progbits

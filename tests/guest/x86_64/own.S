@@ -292,4 +292,38 @@ CODE inject_bare
 	DONE
 END inject_bare
 
+/* ---- waiting ------------------------------------------------------------------------ */
+
+/* +0x100: ECX of leaf 1, then EBX of leaf 5. Told of MWAIT it waits by that: for the count at +24
+ * and for a word at +0x200. */
+CODE wait_mwait
+	COUNT_INJECTED
+	mov $1, %eax
+	xor %ecx, %ecx
+	cpuid
+	mov %ecx, DATA + 0x100
+	mov $5, %eax
+	xor %ecx, %ecx
+	cpuid
+	mov %ebx, DATA + 0x104
+	testl $8, DATA + 0x100
+	jz 5f
+	movq $1, DATA + 8
+3:	mov $DATA + 0x200, %eax
+	xor %ecx, %ecx
+	xor %edx, %edx
+	monitor
+	cmpq $0, DATA + 0x200
+	je 4f
+	mov DATA + 24, %rax
+	cmp DATA, %rax
+	jbe 5f
+4:	xor %eax, %eax
+	sti
+	mwait
+	cli
+	jmp 3b
+5:	DONE
+END wait_mwait
+
 	.section .note.GNU-stack, "", %progbits

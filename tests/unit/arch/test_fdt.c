@@ -270,13 +270,67 @@ static void into_guest_memory(void **state)
 	axfdt_destroy(NULL);
 }
 
+/* Changes all over the tree, in no order: what was set last is there, what was removed is not, as
+ * often as one comes back to a node, goes below it or beside it. */
+static void changes_in_any_order(void **state)
+{
+	enum { PATHS = 9, PROPERTIES = 4, STEPS = 20000, ABSENT = -1 };
+	static const char *const paths[PATHS] = {"/",      "/a",      "/a/b",  "/a/b/c", "/a/bb",
+						 "/a@1/b", "/cpus@1", "/cpus", "/cpus/a"};
+	int64_t want[PATHS][PROPERTIES];
+	struct axfdt *fdt = create();
+	uint32_t random = 1;
+	(void)state;
+
+	memset(want, 0xff, sizeof(want));
+	for (uint32_t step = 0; step < STEPS; step++) {
+		random = random * 1103515245 + 12345;
+		const uint32_t path = (random >> 16) % PATHS, property = random >> 28 & 3;
+		const char name[2] = {(char)('p' + property), 0};
+		const uint32_t what = (random >> 8) % 16;
+
+		if (what == 0 && path) {
+			axfdt_remove(fdt, paths[path]);
+			for (size_t i = 0; i < PATHS; i++) {
+				const size_t len = strlen(paths[path]);
+				if (strncmp(paths[i], paths[path], len) == 0 &&
+				    (!paths[i][len] || paths[i][len] == '/'))
+					memset(want[i], 0xff, sizeof(want[i]));
+			}
+		} else if (what == 1 && want[path][property] != ABSENT) {
+			axfdt_remove_property(fdt, paths[path], name);
+			want[path][property] = ABSENT;
+		} else if (what < 4) { /* of another size, which moves what is behind */
+			axfdt_set_u64(fdt, paths[path], name, step);
+			want[path][property] = step;
+		} else {
+			axfdt_set_u32(fdt, paths[path], name, step);
+			want[path][property] = step;
+		}
+		if (step % 64 && step < STEPS - 64)
+			continue;
+		for (size_t i = 0; i < PATHS; i++)
+			for (int p = 0; p < PROPERTIES; p++) {
+				size_t size = 0;
+				const char text[2] = {(char)('p' + p), 0};
+				const uint8_t *value = axfdt_get(fdt, paths[i], text, &size);
+
+				assert_int_equal(!value, want[i][p] == ABSENT);
+				if (value)
+					assert_int_equal(value[size - 1] | value[size - 2] << 8,
+							 want[i][p] & 0xffff);
+			}
+	}
+	axfdt_destroy(fdt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dtc_reads_it),       cmocka_unit_test(setting_replaces),
 		cmocka_unit_test(paths_are_exact),    cmocka_unit_test(values),
 		cmocka_unit_test(grows_to_its_limit), cmocka_unit_test(first_failure_is_told),
-		cmocka_unit_test(into_guest_memory),
+		cmocka_unit_test(into_guest_memory),  cmocka_unit_test(changes_in_any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

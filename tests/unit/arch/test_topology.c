@@ -59,7 +59,7 @@ static void refused(void **state)
 	static const uint64_t wraps[] = {BYTES, 1ULL << 63, 1ULL << 63};
 	static const uint64_t cpu_only[] = {BYTES, 0};
 	static const uint32_t out[] = {0, 1, 2, 0}, all_0[] = {0, 0, 0, 0}, apart[] = {0, 0, 7, 7};
-	static const uint32_t crowd[] = {5, 5, 5, 9};
+	static const uint32_t crowd[] = {5, 5, 5, 9}, in_turn[] = {3, 4, 3, 4};
 	static const uint8_t below[] = {10, 9, 20, 10}, local[] = {10, 20, 10, 10};
 	static const uint8_t diagonal[] = {10, 20, 20, 11}, zero[] = {0, 20, 20, 10};
 	static const struct {
@@ -85,6 +85,8 @@ static void refused(void **state)
 		{{NODES(halves, four_of_two), .distances = zero}, "from node 0 to node 0 is 0"},
 		{{.threads_per_core = 65}, "65 threads a core"},
 		{{.threads_per_core = 2, .vcpu_cores = crowd}, "vCPU 2 is of core 5"},
+		{{.threads_per_core = 2, .vcpu_cores = in_turn, .vcpu_llcs = four_of_two},
+		 "vCPUs 0 and 2 are of core 3, but of last level caches 0 and 1"},
 		{{NODES(halves, four_of_two), .vcpu_packages = all_0},
 		 "vCPUs 1 and 2 are of package 0, but of nodes 0 and 1"},
 		{{NODES(halves, all_0), .vcpu_packages = apart}, NULL}, /* two in a node are fine */
@@ -112,6 +114,8 @@ static void refused(void **state)
 	both.cpu.cores = 4;
 	assert_true(axarch_check_topology(&both, &err) < 0);
 	assert_error(&err, AX_ERROR_CONFIGURATION, "4 cores");
+	both.cpu = (struct axarch_cpu_policy){.llcs = 2};
+	assert_true(axarch_check_topology(&both, &err) < 0);
 }
 
 static void places(void **state)
@@ -119,6 +123,7 @@ static void places(void **state)
 	static const uint64_t three[] = {AX_GIB, AX_GIB, 2 * AX_GIB};
 	static const uint32_t mixed[] = {2, 0, 2, 0, 2, 0}, cores[] = {7, 7, 3, 3, 4, 9};
 	static const uint32_t packages[] = {40, 40, 7, 7, 7, 7};
+	static const uint32_t llcs[] = {6, 6, 6, 6, 2, 6}, same_llcs[] = {8, 8, 8, 5, 8, 5};
 	static const struct {
 		struct axarch_topology topology;
 		struct axarch_cpu_place expected[6];
@@ -135,6 +140,22 @@ static void places(void **state)
 		 {{0, 2, 0}, {0, 2, 1}, {0, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 3, 0}}},
 		{{.threads_per_core = 2, .vcpu_packages = packages, .vcpu_cores = cores},
 		 {{1, 0, 0}, {1, 0, 1}, {0, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 2, 0}}},
+		/* Caches by number; cores go on from one to the next, and are full in each. */
+		{{.threads_per_core = 2, .vcpu_cores = cores, .vcpu_llcs = llcs},
+		 {{0, 2, 0, 1, 1},
+		  {0, 2, 1, 1, 1},
+		  {0, 1, 0, 1, 0},
+		  {0, 1, 1, 1, 0},
+		  {0, 0, 0, 0, 0},
+		  {0, 3, 0, 1, 2}}},
+		/* A cache is its package's: number 8 of another is another. */
+		{{.threads_per_core = 2, .vcpu_packages = packages, .vcpu_llcs = same_llcs},
+		 {{1, 0, 0, 0, 0},
+		  {1, 0, 1, 0, 0},
+		  {0, 1, 0, 1, 0},
+		  {0, 0, 0, 0, 0},
+		  {0, 1, 1, 1, 0},
+		  {0, 0, 1, 0, 0}}},
 	};
 	(void)state;
 
@@ -148,6 +169,11 @@ static void places(void **state)
 			assert_int_equal(place[n].package, rows[i].expected[n].package);
 			assert_int_equal(place[n].core, rows[i].expected[n].core);
 			assert_int_equal(place[n].thread, rows[i].expected[n].thread);
+			assert_int_equal(place[n].llc, rows[i].expected[n].llc);
+			/* Where there is one cache, its cores are the package's. */
+			assert_int_equal(place[n].llc_core, rows[i].topology.vcpu_llcs
+								    ? rows[i].expected[n].llc_core
+								    : place[n].core);
 		}
 	}
 }
@@ -213,6 +239,7 @@ static void copies(void **state)
 {
 	uint64_t bytes[] = {2 * AX_GIB, 2 * AX_GIB};
 	uint32_t nodes[] = {1, 0, 1}, packages[] = {5, 4, 5}, cores[] = {9, 8, 7};
+	uint32_t llcs[] = {3, 2, 1};
 	uint8_t distances[] = {10, 21, 31, 10};
 	const struct axarch_topology topology = {.node_count = 2,
 						 .node_bytes = bytes,
@@ -220,7 +247,8 @@ static void copies(void **state)
 						 .distances = distances,
 						 .threads_per_core = 2,
 						 .vcpu_packages = packages,
-						 .vcpu_cores = cores};
+						 .vcpu_cores = cores,
+						 .vcpu_llcs = llcs};
 	struct axarch_vm_config config = config_of(&topology, 3);
 	struct axarch_topology *copy = NULL;
 	struct ax_error err = {0};
@@ -232,6 +260,7 @@ static void copies(void **state)
 	memset(nodes, 0xff, sizeof(nodes));
 	memset(packages, 0xff, sizeof(packages));
 	memset(cores, 0xff, sizeof(cores));
+	memset(llcs, 0xff, sizeof(llcs));
 	memset(distances, 0xff, sizeof(distances));
 	assert_int_equal(copy->node_count, 2);
 	assert_int_equal(copy->threads_per_core, 2);
@@ -240,6 +269,7 @@ static void copies(void **state)
 		assert_int_equal(copy->vcpu_nodes[i], (i + 1) % 2);
 		assert_int_equal(copy->vcpu_packages[i], 4 + (i + 1) % 2);
 		assert_int_equal(copy->vcpu_cores[i], 9 - i);
+		assert_int_equal(copy->vcpu_llcs[i], 3 - i);
 	}
 	assert_memory_equal(copy->distances, near_and_far, sizeof(near_and_far));
 	free(copy);

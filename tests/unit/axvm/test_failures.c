@@ -165,7 +165,7 @@ static void test_wrong_requests(void **state)
 		{"--memory=65G", AX_ERROR_CONFIGURATION, "64G", ""},
 		{"--cpus=256", AX_ERROR_CONFIGURATION, "256 vCPUs", ""},
 		{"--arch=pdp11", AX_ERROR_CONFIGURATION, "arch: 'pdp11' is not known", "generic"},
-		{"--profile=xv9", AX_ERROR_CONFIGURATION, "profile: 'xv9'", "auto, xv2, generic"},
+		{"--profile=xv9", AX_ERROR_CONFIGURATION, "profile: 'xv9'", "auto, xv2, zen2, generic"},
 		{"--region=gpa=0,size=4K", AX_ERROR_ALREADY_EXISTS, "memory.regions[0]", ""},
 		{"--region=gpa=0xd0000000,size=4K", AX_ERROR_ALREADY_EXISTS, "memory.regions[0]",
 		 ""},

@@ -74,15 +74,15 @@ static void test_every_exit(void **state)
 	assert_false(generic_vm_answer(machine.vm, 0, 99, &(struct generic_answer){0}));
 
 	uint64_t value;
-	assert_int_equal(machine.arch->vm_stat(machine.vm, "exits", &value), 0);
+	assert_int_equal(machine.arch->vcpu_stat(machine.vm, 0, "exits", &value), 0);
 	assert_int_equal(value, AX_ARRAY_LEN(steps));
-	assert_int_equal(machine.arch->vm_stat(machine.vm, "io_exits", &value), 0);
+	assert_int_equal(machine.arch->vcpu_stat(machine.vm, 0, "io_exits", &value), 0);
 	assert_int_equal(value, 2);
-	assert_int_equal(machine.arch->vm_stat(machine.vm, "mmio_exits", &value), 0);
+	assert_int_equal(machine.arch->vcpu_stat(machine.vm, 0, "mmio_exits", &value), 0);
 	assert_int_equal(value, 2);
-	assert_int_equal(machine.arch->vm_stat(machine.vm, "halt_exits", &value), 0);
+	assert_int_equal(machine.arch->vcpu_stat(machine.vm, 0, "halt_exits", &value), 0);
 	assert_int_equal(value, 1);
-	assert_int_equal(machine.arch->vm_stat(machine.vm, "tea", &value), -ENOENT);
+	assert_int_equal(machine.arch->vcpu_stat(machine.vm, 0, "tea", &value), -ENOENT);
 	machine_destroy(&machine);
 }
 

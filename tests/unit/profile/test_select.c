@@ -155,7 +155,7 @@ static void test_unknown_name(void **state)
 		assert_null(profile);
 		assert_int_equal(err.kind, AX_ERROR_CONFIGURATION);
 		assert_non_null(strstr(err.message, names[i]));
-		assert_string_equal(err.hint, "choose one of: auto, xv2, generic");
+		assert_string_equal(err.hint, "choose one of: auto, xv2, zen2, generic");
 	}
 }
 
@@ -211,6 +211,11 @@ static void test_table(void **state)
 			assert_non_null(profile->requirements[r].name);
 			assert_non_null(profile->requirements[r].met);
 			assert_non_null(profile->requirements[r].remedy);
+		}
+		for (size_t o = 0; o < profile->option_count; o++) {
+			assert_non_null(profile->options[o].name);
+			assert_non_null(profile->options[o].met);
+			assert_non_null(profile->options[o].remedy);
 		}
 	}
 	assert_true(count >= 2);

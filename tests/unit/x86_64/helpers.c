@@ -31,6 +31,7 @@ void machine_init(struct machine *m, uint64_t memory_bytes, uint32_t vcpu_count)
 		.boot = &rig->boot,
 		.machine = &rig->devices,
 		.apic_ids = m->apic_ids,
+		.has_pic = true,
 	};
 	rig_map(rig);
 }

@@ -166,6 +166,8 @@ static void intel(void **state)
 			assert_int_equal(l1.eax >> 26, core_ids > 64 ? 63 : core_ids - 1);
 			assert_int_equal(l1.eax >> 14 & 0xfff, (1u << s->thread_bits) - 1);
 			assert_int_equal(l1.eax & 0x3fff, 0x0121);
+			const struct x86_cpuid_entry l2 = read_leaf(&l, 4, 2);
+			assert_int_equal(l2.eax >> 14 & 0xfff, (1u << s->thread_bits) - 1);
 			const struct x86_cpuid_entry l3 = read_leaf(&l, 4, 3);
 			assert_int_equal(l3.eax >> 14 & 0xfff, (1u << s->package_bits) - 1);
 			assert_int_equal(read_leaf(&l, 4, 4).eax, 0);
@@ -200,6 +202,8 @@ static void amd(void **state)
 			assert_int_equal(ext.ecx, ids[n] >> s->package_bits);
 			assert_int_equal(read_leaf(&l, 0x8000001d, 0).eax >> 14,
 					 (1u << s->thread_bits) - 1);
+			assert_int_equal(read_leaf(&l, 0x8000001d, 2).eax >> 14,
+					 (1u << s->thread_bits) - 1);
 			assert_int_equal(read_leaf(&l, 0x8000001d, 3).eax >> 14,
 					 (1u << s->package_bits) - 1);
 			const struct x86_cpuid_entry features = read_leaf(&l, 0x80000001, 0);
@@ -208,6 +212,24 @@ static void amd(void **state)
 			assert_int_equal(read_leaf(&l, 0x80000026, 0).ebx, 0);
 		}
 	}
+}
+
+/* All vCPUs are of one kind, whichever of the host's they run on. */
+static void hybrid(void **state)
+{
+	struct x86_cpuid_entry host[AX_ARRAY_LEN(ivy_bridge) + 1];
+	const struct x86_cpuid_request request = {.vcpu_count = 1};
+	(void)state;
+
+	memcpy(host, ivy_bridge, sizeof(ivy_bridge));
+	host[AX_ARRAY_LEN(ivy_bridge)] =
+		(struct x86_cpuid_entry){.leaf = 0x1a, .has_subleaf = true, .eax = 0x40000001};
+	for (size_t i = 0; i < AX_ARRAY_LEN(host); i++)
+		if (host[i].leaf == 7)
+			host[i].edx |= 1u << 15;
+	const struct list l = edit(host, AX_ARRAY_LEN(host), &request);
+	assert_int_equal(read_leaf(&l, 7, 0).edx, 0xbc000400);
+	assert_int_equal(read_leaf(&l, 0x1a, 0).eax, 0);
 }
 
 /* Given ids with gaps are one socket unless the policy says otherwise. */
@@ -250,6 +272,14 @@ static void switches(void **state)
 	request.x2apic = true;
 	l = edit(epyc, AX_ARRAY_LEN(epyc), &request);
 	assert_int_equal(read_leaf(&l, 0x40000001, 0).eax, 0x0100fefb & ~(1u << 15));
+	/* Extended destination ids are there when we make them work, whatever KVM says. */
+	request.msi_ext_dest = true;
+	l = edit(epyc, AX_ARRAY_LEN(epyc), &request);
+	assert_int_equal(read_leaf(&l, 0x40000001, 0).eax, 0x0100fefb);
+	l = edit(ivy_bridge, AX_ARRAY_LEN(ivy_bridge), &request);
+	assert_true(read_leaf(&l, 0x40000001, 0).eax & 1u << 15);
+	request.msi_ext_dest = false;
+	l = edit(epyc, AX_ARRAY_LEN(epyc), &request);
 	assert_int_equal(read_leaf(&l, 0x40000000, 0).eax, 0x40000010);
 	assert_int_equal(read_leaf(&l, 0x40000000, 0).ebx, 0x4b4d564b);
 	assert_int_equal(read_leaf(&l, 0x40000010, 0).eax, 2800000);
@@ -307,9 +337,10 @@ static void full_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(intel),          cmocka_unit_test(amd),
-		cmocka_unit_test(sparse_ids),     cmocka_unit_test(switches),
-		cmocka_unit_test(frequency_leaf), cmocka_unit_test(full_table),
+		cmocka_unit_test(intel),      cmocka_unit_test(amd),
+		cmocka_unit_test(sparse_ids), cmocka_unit_test(hybrid),
+		cmocka_unit_test(switches),   cmocka_unit_test(frequency_leaf),
+		cmocka_unit_test(full_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -370,21 +370,21 @@ static void keep_line(void *ctx, enum ax_log_level level, const char *layer, con
 
 static void large_ids_are_warned_of(void **state)
 {
-	struct axarch_vm_config config = config_of(AX_GIB, 255);
+	struct axarch_vm_config config = config_of(AX_GIB, 256);
 	uint32_t ids[X86_MAX_VCPUS];
 	char line[256] = "";
 	(void)state;
 
 	ax_log_set_sink(keep_line, line);
 	assert_int_equal(x86_apic_ids(&config, ids, NULL), 0);
-	x86_warn_of_large_ids("vm1", ids, 255);
+	x86_warn_of_large_ids("vm1", ids, 256);
 	assert_string_equal(line, "");
 	config.vcpu_count = 258;
 	assert_int_equal(x86_apic_ids(&config, ids, NULL), 0);
 	x86_warn_of_large_ids("vm1", ids, 258);
 	ax_log_set_sink(NULL, NULL);
-	assert_non_null(strstr(line, "vm1: 3 of 258 vCPUs have APIC ids above 254"));
-	assert_non_null(strstr(line, "use at most 255 vCPUs"));
+	assert_non_null(strstr(line, "vm1: 2 of 258 vCPUs have APIC ids above 255"));
+	assert_non_null(strstr(line, "use at most 256 vCPUs"));
 }
 
 int main(void)

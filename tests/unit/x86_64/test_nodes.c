@@ -221,6 +221,9 @@ static void all_ram_is_on_a_node(void **state)
 			if (t[n] != 1)
 				continue;
 			uint64_t start = x86_get64(t, n + 8);
+			/* What the topology does not know of goes to the lowest memory's node. */
+			if (start >= extra[0].gpa)
+				assert_int_equal(x86_get32(t, n + 2), 0);
 			uint64_t end = start + x86_get64(t, n + 16);
 			if (start < map[i].gpa)
 				start = map[i].gpa;

@@ -181,6 +181,21 @@ static void madt(void **state)
 	}
 }
 
+/* PCAT_COMPAT: "the system also has a PC-AT-compatible dual-8259 setup". */
+static void madt_tells_of_the_pic(void **state)
+{
+	(void)state;
+
+	for (unsigned has_pic = 0; has_pic < 2; has_pic++) {
+		struct machine m;
+		uint32_t size;
+		machine_init(&m, 64 * AX_MIB, 2);
+		m.info.has_pic = has_pic;
+		assert_int_equal(x86_get32(table(write_acpi(&m), "APIC", &size), 40), has_pic);
+		rig_finish(&m.rig);
+	}
+}
+
 static unsigned count_in_dsdt(const uint8_t *dsdt, const char *text)
 {
 	const size_t len = strlen(text);
@@ -370,10 +385,15 @@ static void mp_table_bsp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(root_pointers), cmocka_unit_test(fadt),
-		cmocka_unit_test(madt),          cmocka_unit_test(dsdt_devices),
-		cmocka_unit_test(pci_host),      cmocka_unit_test(acpi_that_does_not_fit),
-		cmocka_unit_test(mp_table),      cmocka_unit_test(mp_table_bsp),
+		cmocka_unit_test(root_pointers),
+		cmocka_unit_test(fadt),
+		cmocka_unit_test(madt),
+		cmocka_unit_test(madt_tells_of_the_pic),
+		cmocka_unit_test(dsdt_devices),
+		cmocka_unit_test(pci_host),
+		cmocka_unit_test(acpi_that_does_not_fit),
+		cmocka_unit_test(mp_table),
+		cmocka_unit_test(mp_table_bsp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,31 @@ static uint32_t cache_id(uint32_t apic_id, uint32_t eax)
 	return apic_id >> count_order((eax >> 14 & 0xfff) + 1);
 }
 
+/* What identifies the last level cache of a CPU. */
+static uint32_t llc_of(const struct leaves *list, bool is_amd, uint32_t apic_id)
+{
+	return cache_id(apic_id, is_amd ? leaf(list, 0x8000001d, 1).eax : leaf(list, 4, 2).eax);
+}
+
+/* Who shares a core, and who a cache: those whose places say so, and nobody else. */
+static void check_sharing(const struct leaves *lists, bool is_amd, const uint32_t *ids,
+			  const struct axarch_cpu_place *places, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t k = 0; k < i; k++) {
+			const struct axarch_cpu_place *a = &places[i], *b = &places[k];
+			const struct decoded x = by_levels(&lists[i], 0xb);
+			const struct decoded y = by_levels(&lists[k], 0xb);
+			const bool here = a->package == b->package;
+
+			assert_int_equal(x.package == y.package, here);
+			assert_int_equal(here && x.core == y.core, here && a->core == b->core);
+			assert_int_equal(llc_of(&lists[i], is_amd, ids[i]) ==
+						 llc_of(&lists[k], is_amd, ids[k]),
+					 here && a->llc == b->llc);
+		}
+}
+
 static void check_vcpu(const struct leaves *list, bool is_amd, uint32_t apic_id,
 		       const struct axarch_cpu_place *place, uint32_t threads)
 {
@@ -96,7 +121,6 @@ static void check_vcpu(const struct leaves *list, bool is_amd, uint32_t apic_id,
 	assert_int_equal(leaf(list, 0xb, 0).edx, apic_id);
 	assert_int_equal(one.ebx >> 24, apic_id & 0xff);
 	assert_int_equal(d.package, place->package);
-	assert_int_equal(d.core, place->core);
 	assert_int_equal(d.thread, place->thread);
 	assert_int_equal(d.threads, threads);
 	/* The old way (detect_ht): the package is above the order of leaf 1's count. */
@@ -104,10 +128,9 @@ static void check_vcpu(const struct leaves *list, bool is_amd, uint32_t apic_id,
 	if (!is_amd) {
 		const struct decoded again = by_levels(list, 0x1f);
 		assert_memory_equal(&again, &d, sizeof(d));
-		assert_int_equal(cache_id(apic_id, leaf(list, 4, 2).eax), place->package);
 		assert_int_equal(cache_id(apic_id, leaf(list, 4, 0).eax), apic_id / threads);
 		/* Cores: ids a package over ids a core. */
-		assert_true((leaf(list, 4, 0).eax >> 26) + 1 > place->core);
+		assert_true((leaf(list, 4, 0).eax >> 26) + 1 > d.core);
 		return;
 	}
 	/* arch/x86/kernel/cpu/amd.c: ApicIdSize of 0x80000008, threads and ids of 0x8000001e. */
@@ -115,10 +138,9 @@ static void check_vcpu(const struct leaves *list, bool is_amd, uint32_t apic_id,
 	const struct x86_cpuid_entry ext = leaf(list, 0x8000001e, 0);
 	assert_int_equal(ext.eax, apic_id);
 	assert_int_equal((ext.ebx >> 8 & 0xff) + 1, threads);
-	assert_int_equal(ext.ebx & 0xff, place->core);
+	assert_int_equal(ext.ebx & 0xff, d.core);
 	assert_int_equal(ext.ecx & 0xff, place->package); /* node */
 	assert_int_equal(ext.ecx >> 8 & 7, 0);            /* one a package */
-	assert_int_equal(cache_id(apic_id, leaf(list, 0x8000001d, 1).eax), place->package);
 	assert_int_equal(cache_id(apic_id, leaf(list, 0x8000001d, 0).eax), apic_id / threads);
 }
 
@@ -128,6 +150,8 @@ static void cpuid(void **state)
 	static const uint32_t in_turn[] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
 	static const uint32_t uneven[] = {2, 2, 2, 2, 2, 0, 0, 0, 2, 2, 0, 2}; /* 8, none, 4 */
 	static const uint32_t cores[] = {5, 5, 5, 6, 6, 6, 8, 8, 9, 9, 10, 10};
+	/* Complexes of an EPYC: three cores of one, two of another; and of a package each. */
+	static const uint32_t complexes[] = {4, 4, 4, 4, 4, 4, 9, 9, 9, 9, 2, 2};
 	static const struct {
 		struct axarch_topology topology;
 		struct axarch_cpu_place places[12];
@@ -179,6 +203,37 @@ static void cpuid(void **state)
 		  {0, 4, 0},
 		  {0, 4, 1}},
 		 4},
+		{{.threads_per_core = 2, .vcpu_llcs = complexes},
+		 {{0, 1, 0, 1},
+		  {0, 1, 1, 1},
+		  {0, 2, 0, 1},
+		  {0, 2, 1, 1},
+		  {0, 3, 0, 1},
+		  {0, 3, 1, 1},
+		  {0, 4, 0, 2},
+		  {0, 4, 1, 2},
+		  {0, 5, 0, 2},
+		  {0, 5, 1, 2},
+		  {0, 0, 0, 0},
+		  {0, 0, 1, 0}},
+		 2},
+		{{.node_count = 3,
+		  .node_bytes = bytes,
+		  .vcpu_nodes = in_turn,
+		  .vcpu_llcs = complexes},
+		 {{0, 0, 0, 0},
+		  {1, 1, 0, 1},
+		  {2, 1, 0, 1},
+		  {0, 1, 0, 0},
+		  {1, 2, 0, 1},
+		  {2, 2, 0, 1},
+		  {0, 2, 0, 1},
+		  {1, 3, 0, 2},
+		  {2, 3, 0, 2},
+		  {0, 3, 0, 1},
+		  {1, 0, 0, 0},
+		  {2, 0, 0, 0}},
+		 1},
 	};
 	(void)state;
 
@@ -188,6 +243,7 @@ static void cpuid(void **state)
 							.topology = &rows[i].topology};
 		struct axarch_cpu_policy policy;
 		struct ax_error err = {0};
+		struct leaves lists[12];
 		uint32_t ids[12];
 
 		if (x86_apic_ids(&config, ids, &err) < 0)
@@ -201,16 +257,23 @@ static void cpuid(void **state)
 				.policy = &policy,
 				.x2apic = true,
 			};
-			struct leaves list = {.count = is_amd ? AX_ARRAY_LEN(amd)
-							      : AX_ARRAY_LEN(intel)};
-			memcpy(list.entries, is_amd ? amd : intel,
+			struct leaves *list = &lists[n % 12];
+
+			list->count = is_amd ? AX_ARRAY_LEN(amd) : AX_ARRAY_LEN(intel);
+			memcpy(list->entries, is_amd ? amd : intel,
 			       is_amd ? sizeof(amd) : sizeof(intel));
-			list.count = x86_cpuid_edit(list.entries, list.count,
-						    AX_ARRAY_LEN(list.entries), &request);
+			list->count = x86_cpuid_edit(list->entries, list->count,
+						     AX_ARRAY_LEN(list->entries), &request);
 			for (uint32_t other = 0; other < n % 12; other++)
 				assert_int_not_equal(ids[other], ids[n % 12]);
-			check_vcpu(&list, is_amd, ids[n % 12], &rows[i].places[n % 12],
+			check_vcpu(list, is_amd, ids[n % 12], &rows[i].places[n % 12],
 				   rows[i].threads);
+			/* Where there is one cache, cores are numbered without gaps. */
+			if (!rows[i].topology.vcpu_llcs)
+				assert_int_equal(by_levels(list, 0xb).core,
+						 rows[i].places[n % 12].core);
+			if (n % 12 == 11)
+				check_sharing(lists, is_amd, ids, rows[i].places, 12);
 		}
 	}
 }
