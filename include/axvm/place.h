@@ -72,7 +72,8 @@ struct axplace_request {
 /* What other VMs of this host hold (the ledger's sum). Memory is what they were promised and have
  * not touched yet: what they have is missing from the free memory of the facts already. */
 struct axplace_held {
-	const uint32_t *cpus; /* ids, each once */
+	const uint32_t *cpus;    /* ids, each once */
+	const uint32_t *holders; /* how many VMs have each of them; NULL: one */
 	size_t cpu_count;
 	const struct axplace_held_memory {
 		uint32_t node; /* id */
@@ -85,7 +86,7 @@ struct axplace_vcpu {
 	uint32_t cpu;        /* host CPU's id */
 	uint32_t guest_node; /* index into memory */
 	/* Guest core, dense from 0, and the number on it: siblings of the guest are siblings of the
-	 * host, and have neighbouring indices. */
+	 * host. Their indices are neighbours, unless pins say otherwise. */
 	uint32_t core, thread;
 };
 struct axplace_memory { /* a guest NUMA node, and the host node it lies on */
@@ -145,9 +146,11 @@ int axplace_to_json(const struct axhost_facts *facts, const struct axplace_plan 
 int axplace_to_table(const struct axhost_facts *facts, const struct axplace_plan *plan,
 		     char **ret_text, struct ax_error *err) AX_MUST_CHECK;
 /* Sockets, nodes, caches, cores and threads with the VM's vCPUs, memory and I/O threads on them:
- * lines of text at most `columns` wide, and an SVG. */
+ * lines of text at most `columns` wide (but 40, or what a core takes), and an SVG. */
+enum axplace_lines { AXPLACE_LINES_UTF8, AXPLACE_LINES_ASCII };
 int axplace_to_picture(const struct axhost_facts *facts, const struct axplace_plan *plan,
-		       unsigned columns, char **ret_text, struct ax_error *err) AX_MUST_CHECK;
+		       unsigned columns, enum axplace_lines lines, char **ret_text,
+		       struct ax_error *err) AX_MUST_CHECK;
 int axplace_to_svg(const struct axhost_facts *facts, const struct axplace_plan *plan,
 		   char **ret_text, struct ax_error *err) AX_MUST_CHECK;
 

@@ -21,7 +21,7 @@ static int make_picture(const struct axhost_facts *facts, const struct axplace_p
 
 	if (!console_size(&columns, &rows) || !columns)
 		columns = 80;
-	return axplace_to_picture(facts, plan, columns, ret_text, err);
+	return axplace_to_picture(facts, plan, columns, AXPLACE_LINES_UTF8, ret_text, err);
 }
 
 static int make_both(const struct axhost_facts *facts, const struct axplace_plan *plan,

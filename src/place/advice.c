@@ -1,6 +1,6 @@
 /*
  * What would work instead of a request that has no plan. Every piece of advice was planned before
- * it is given: changes of one thing first, then fewer vCPUs together with less memory.
+ * it is given: changes of one thing first, then of several together.
  */
 #include "private.h"
 
@@ -26,64 +26,139 @@ static void add(struct advice *a, const char *text)
 	a->count++;
 }
 
-static void try(struct advice *a, const struct axplace_request *request, const char *text)
-{
-	if (a->count < 3 && axplace_would_work(a->p, request, 0))
-		add(a, text);
-}
+/* What a request may be limited by. */
+enum limit {
+	LIMIT_NODE_COUNT,
+	LIMIT_CORES,
+	LIMIT_PAGES,
+	LIMIT_PINS,
+	LIMIT_NODES,
+	LIMIT_KEEP_FREE,
+	LIMIT_WHOLE_NODES,
+	LIMITS
+};
 
-static void without_limits(struct advice *a)
+/* Whether the request had it. */
+static bool lift(struct axplace_request *request, enum limit limit)
 {
-	const struct axplace_request *old = &a->p->request;
-	struct axplace_request request;
-	char text[48];
+	const struct axplace_request old = *request;
 
-	if (old->max_nodes) {
-		for (uint32_t n = old->max_nodes + 1; n <= a->p->facts->node_count; n++) {
-			request = *old;
-			request.max_nodes = n;
-			if (!axplace_would_work(a->p, &request, 0))
-				continue;
-			snprintf(text, sizeof(text), "max_nodes=%u", n);
-			add(a, text);
-			break;
-		}
+	switch (limit) {
+	case LIMIT_NODE_COUNT:
+		request->max_nodes = 0;
+		return old.max_nodes;
+	case LIMIT_CORES:
+		if (old.cores == AXPLACE_CORES_OWN)
+			request->cores = AXPLACE_CORES_AUTO;
+		return old.cores == AXPLACE_CORES_OWN;
+	case LIMIT_PAGES:
+		/* Smaller ones are meant, which are not in that pool. */
+		request->backing_is_must = false;
+		if (old.backing_is_must && old.backing == AXAS_BACKING_HUGETLB_1G)
+			request->backing = AXAS_BACKING_HUGETLB_2M;
+		else if (old.backing_is_must && old.backing == AXAS_BACKING_HUGETLB_2M)
+			request->backing = AXAS_BACKING_THP;
+		return old.backing_is_must;
+	case LIMIT_PINS:
+		/* Pins that name a CPU twice are overcommitment, and all there is of it. */
+		request->pin_count = 0;
+		request->may_overcommit = old.may_overcommit && !old.pin_count;
+		return old.pin_count;
+	case LIMIT_NODES:
+		request->node_count = 0;
+		return old.node_count;
+	case LIMIT_KEEP_FREE:
+		request->keep_free_count = 0;
+		return old.keep_free_count;
+	case LIMIT_WHOLE_NODES:
+		request->whole_nodes = false;
+		return old.whole_nodes;
+	default:
+		return false;
 	}
-	request = *old;
-	request.cores = AXPLACE_CORES_AUTO;
-	if (old->cores == AXPLACE_CORES_OWN)
-		try(a, &request, "cores=auto");
-	request = *old;
-	request.backing_is_must = false;
-	if (old->backing_is_must)
-		try(a, &request, "backing_is_must=no");
-	request = *old;
-	request.pin_count = 0;
-	if (old->pin_count)
-		try(a, &request, "pins=none");
-	request = *old;
-	request.node_count = 0;
-	if (old->node_count)
-		try(a, &request, "nodes=all");
-	request = *old;
-	request.keep_free_count = 0;
-	if (old->keep_free_count)
-		try(a, &request, "keep_free=none");
-	request = *old;
-	request.whole_nodes = false;
-	if (old->whole_nodes)
-		try(a, &request, "whole_nodes=no");
 }
 
-static uint32_t most_vcpus(const struct place *p, const struct axplace_request *old,
-			   unsigned leave_out)
+static struct axplace_request without(const struct axplace_request *old, unsigned limits)
+{
+	struct axplace_request request = *old;
+
+	for (unsigned l = 0; l < LIMITS; l++)
+		if (limits >> l & 1)
+			(void)lift(&request, (enum limit)l);
+	return request;
+}
+
+static unsigned limits_of(const struct axplace_request *request)
+{
+	struct axplace_request copy = *request;
+	unsigned limits = 0;
+
+	for (unsigned l = 0; l < LIMITS; l++)
+		limits |= (unsigned)lift(&copy, (enum limit)l) << l;
+	return limits;
+}
+
+/* The fewest nodes that it works with. */
+static uint32_t least_nodes(const struct place *p, struct axplace_request request)
+{
+	do
+		request.max_nodes++;
+	while (request.max_nodes < p->facts->node_count && !axplace_would_work(p, &request, 0));
+	return request.max_nodes;
+}
+
+/* The limits that `request` is without, as a list that ends with `also`. */
+static const char *spell(const struct place *p, const struct axplace_request *request,
+			 unsigned limits, const char *also, char *buf, size_t buf_size)
+{
+	static const char *const texts[LIMITS] = {
+		[LIMIT_CORES] = "cores=auto",         [LIMIT_PAGES] = "backing_is_must=no",
+		[LIMIT_PINS] = "pins=none",           [LIMIT_NODES] = "nodes=all",
+		[LIMIT_KEEP_FREE] = "keep_free=none", [LIMIT_WHOLE_NODES] = "whole_nodes=no",
+	};
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned l = 0; l < LIMITS && used < buf_size; l++) {
+		char nodes[32] = "";
+
+		if (!(limits >> l & 1))
+			continue;
+		if (l == LIMIT_NODE_COUNT)
+			snprintf(nodes, sizeof(nodes), "max_nodes=%u", least_nodes(p, *request));
+		used += (size_t)snprintf(buf + used, buf_size - used, "%s%s", used ? " with " : "",
+					 texts[l] ? texts[l] : nodes);
+	}
+	if (*also && used < buf_size)
+		snprintf(buf + used, buf_size - used, "%s%s", used ? " with " : "", also);
+	return buf;
+}
+
+/* With these limits lifted, those of them that need not be put back. */
+static void try_without(struct advice *a, unsigned limits)
+{
+	struct axplace_request request = without(&a->p->request, limits);
+	char text[192];
+
+	if (a->count == 3 || !axplace_would_work(a->p, &request, 0))
+		return;
+	for (unsigned l = 0; l < LIMITS; l++) {
+		request = without(&a->p->request, limits & ~(1U << l));
+		if ((limits >> l & 1) && axplace_would_work(a->p, &request, 0))
+			limits &= ~(1U << l);
+	}
+	request = without(&a->p->request, limits);
+	add(a, spell(a->p, &request, limits, "", text, sizeof(text)));
+}
+
+static uint32_t most_vcpus(const struct place *p, const struct axplace_request *old)
 {
 	struct axplace_request request = *old;
 	uint32_t low = 0, high = old->vcpus - 1;
 
 	while (low < high && !request.pin_count) {
 		request.vcpus = low + (high - low + 1) / 2;
-		if (axplace_would_work(p, &request, leave_out))
+		if (axplace_would_work(p, &request, 0))
 			low = request.vcpus;
 		else
 			high = request.vcpus - 1;
@@ -109,51 +184,77 @@ static uint64_t most_memory(const struct place *p, const struct axplace_request 
 	return low * unit;
 }
 
-static void with_less(struct advice *a)
+/* The free memory of a host is another the next moment: a number that is a little smaller, and
+ * short to type, works then, too. Pools change only when somebody changes them. */
+static uint64_t some_less(const struct place *p, const struct axplace_request *old, uint64_t memory)
 {
-	const struct axplace_request *old = &a->p->request;
 	struct axplace_request request = *old;
-	uint32_t vcpus = most_vcpus(a->p, old, 0);
-	uint64_t memory = most_memory(a->p, old);
-	char text[64], size[24];
+	uint64_t less = memory - memory / 64;
+
+	if (!memory || (old->backing_is_must && axas_page_size(old->backing) > AXAS_PAGE_SIZE))
+		return memory;
+	less -= less % ax_align_up((1ULL << (63 - __builtin_clzll(memory))) / 32,
+				   axplace_granule(old->backing));
+	request.memory_bytes = less;
+	return less && axplace_would_work(p, &request, 0) ? less : memory;
+}
+
+/* Less of the request without these limits. */
+static void with_less(struct advice *a, unsigned limits)
+{
+	const struct axplace_request base = without(&a->p->request, limits);
+	struct axplace_request request = base;
+	uint32_t vcpus = most_vcpus(a->p, &base);
+	uint64_t memory = some_less(a->p, &base, most_memory(a->p, &base));
+	char less[64], size[24], text[192];
 
 	request.may_overcommit = true;
-	if (!old->may_overcommit && old->cores != AXPLACE_CORES_OWN)
-		try(a, &request, "may_overcommit=yes");
+	if (!base.may_overcommit && base.cores != AXPLACE_CORES_OWN && a->count < 3 &&
+	    axplace_would_work(a->p, &request, 0))
+		add(a, spell(a->p, &request, limits, "may_overcommit=yes", text, sizeof(text)));
+	request = base;
 	if (vcpus) {
-		snprintf(text, sizeof(text), "vcpus=%u", vcpus);
-		add(a, text);
+		request.vcpus = vcpus;
+		snprintf(less, sizeof(less), "vcpus=%u", vcpus);
+		add(a, spell(a->p, &request, limits, less, text, sizeof(text)));
+		request.vcpus = base.vcpus;
 	}
 	if (memory) {
-		snprintf(text, sizeof(text), "memory=%s",
+		request.memory_bytes = memory;
+		snprintf(less, sizeof(less), "memory=%s",
 			 ax_format_size(memory, size, sizeof(size)));
-		add(a, text);
+		add(a, spell(a->p, &request, limits, less, text, sizeof(text)));
 	}
 	if (a->count)
 		return;
-	/* Neither alone: as many vCPUs as there is room for, then the memory for those. */
-	request = *old;
-	request.vcpus = most_vcpus(a->p, old, PLACE_NO_MEMORY);
-	memory = request.vcpus ? most_memory(a->p, &request) : 0;
+	/* Neither alone: as many vCPUs as there is room for with any memory, then theirs. */
+	request.memory_bytes = axplace_granule(base.backing);
+	request.vcpus = most_vcpus(a->p, &request);
+	if (!request.vcpus)
+		return;
+	request.memory_bytes = base.memory_bytes;
+	memory = some_less(a->p, &request, most_memory(a->p, &request));
 	if (!memory)
 		return;
-	snprintf(text, sizeof(text), "vcpus=%u with memory=%s", request.vcpus,
+	request.memory_bytes = memory;
+	snprintf(less, sizeof(less), "vcpus=%u with memory=%s", request.vcpus,
 		 ax_format_size(memory, size, sizeof(size)));
-	add(a, text);
+	add(a, spell(a->p, &request, limits, less, text, sizeof(text)));
 }
 
 /* The commands that make the huge pages that are missing: the plan there would be if every node
  * turned its free memory into them says where. */
 static void make_pages(const struct place *p, char *buf, size_t buf_size)
 {
-	uint64_t page = axplace_page_size(p->request.backing);
+	uint64_t page = axas_page_size(p->request.backing);
 	struct axhost_facts facts = *p->facts;
 	struct place other = {.profile = p->profile, .request = p->request, .held = p->held};
 	struct choice best = {0}, second = {0};
 	AX_AUTO_FREE uint64_t *bytes = calloc(facts.node_count, sizeof(*bytes));
-	size_t used = 0;
+	char pairs[160];
+	size_t used = 0, listed = 0;
 
-	buf[0] = '\0';
+	buf[0] = pairs[0] = '\0';
 	facts.nodes = calloc(facts.node_count, sizeof(*facts.nodes));
 	other.facts = &facts;
 	if (!bytes || !facts.nodes || page == AXAS_PAGE_SIZE)
@@ -190,7 +291,19 @@ static void make_pages(const struct place *p, char *buf, size_t buf_size)
 					used ? "; " : "",
 					(unsigned long long)(total + made - spare),
 					facts.nodes[i].id, (unsigned long long)(page / 1024));
+			if (listed < sizeof(pairs))
+				listed += (size_t)snprintf(
+					pairs + listed, sizeof(pairs) - listed, " %u:%llu",
+					facts.nodes[i].id,
+					(unsigned long long)(total + made - spare));
 		}
+		/* A command for each is more than there is room for: one for all. */
+		if (used >= buf_size && listed < sizeof(pairs))
+			used = (size_t)snprintf(buf, buf_size,
+						"for n in%s; do echo ${n#*:} > "
+						"/sys/devices/system/node/node${n%%:*}/"
+						"hugepages/hugepages-%llukB/nr_hugepages; done",
+						pairs, (unsigned long long)(page / 1024));
 		if (used >= buf_size)
 			buf[0] = '\0';
 	}
@@ -205,13 +318,23 @@ out:
 void axplace_advise(const struct place *p, struct ax_error *err)
 {
 	struct advice advice = {.p = p};
+	bool others = p->held && (p->held->cpu_count || p->held->memory_count);
+	const unsigned limits = limits_of(&p->request);
+	const unsigned several[] = {limits & ~(1U << LIMIT_PAGES), limits};
 	char pages[256] = "";
 
 	if (p->request.backing_is_must && err->sys_errno == ENOMEM)
 		make_pages(p, pages, sizeof(pages));
-	without_limits(&advice);
+	for (unsigned l = 0; l < LIMITS; l++)
+		if (limits >> l & 1)
+			try_without(&advice, 1U << l);
 	if (advice.count < 3)
-		with_less(&advice);
+		with_less(&advice, 0);
+	/* No change of one thing: of several. */
+	for (size_t i = 0; i < AX_ARRAY_LEN(several) && !advice.count; i++)
+		try_without(&advice, several[i]);
+	for (size_t i = 0; i < AX_ARRAY_LEN(several) && !advice.count; i++)
+		with_less(&advice, several[i]);
 	if (pages[0] && advice.count)
 		ax_error_hint(err, "%s; would work: %s", pages, advice.text);
 	else if (pages[0])
@@ -219,6 +342,6 @@ void axplace_advise(const struct place *p, struct ax_error *err)
 	else if (advice.count)
 		ax_error_hint(err, "would work: %s", advice.text);
 	else
-		ax_error_hint(err, "nothing smaller works either: end another VM, or change what "
-				   "this host offers");
+		ax_error_hint(err, "nothing smaller works either: %schange what this host offers",
+			      others ? "end another VM, or " : "");
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { LOCAL_DISTANCE = 10 };
+
 struct seat {
 	uint32_t cpu; /* index */
 	uint32_t guest_node, node, core, mates;
@@ -28,6 +30,17 @@ static int compare_seats(const void *a, const void *b)
 		if (keys[i][0] != keys[i][1])
 			return keys[i][0] < keys[i][1] ? -1 : 1;
 	return 0;
+}
+
+/* Firmware and numa=fake may have 10 between different nodes, which a guest cannot be told
+ * (axarch_topology). */
+static uint8_t guest_distance(const struct place *p, uint32_t from, uint32_t to)
+{
+	uint32_t distance = axplace_distance(p->facts, from, to);
+
+	if (from == to)
+		return LOCAL_DISTANCE;
+	return (uint8_t)(distance > LOCAL_DISTANCE ? distance : LOCAL_DISTANCE + 1);
 }
 
 static int arrange_memory(struct place *p, const struct choice *choice, struct axplace_plan *plan)
@@ -53,7 +66,7 @@ static int arrange_memory(struct place *p, const struct choice *choice, struct a
 		for (uint32_t k = 0, to = 0; k < facts->node_count; k++)
 			if (choice->memory[k])
 				plan->distances[n * plan->memory_count + to++] =
-					(uint8_t)axplace_distance(facts, i, k);
+					guest_distance(p, i, k);
 		n++;
 	}
 	return 0;

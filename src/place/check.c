@@ -154,20 +154,17 @@ int axplace_check(const struct axhost_facts *facts, const struct axplace_request
 	    (unsigned)request->spread > AXPLACE_SPREAD ||
 	    (unsigned)request->cores > AXPLACE_CORES_SMT)
 		return invalid(err, "an unknown choice in the request", "see place.h");
-	if (request->backing_is_must &&
-	    request->memory_bytes % axplace_page_size(request->backing)) {
+	if (request->backing_is_must && request->memory_bytes % axas_page_size(request->backing)) {
 		char size[24], page[24];
 
-		ax_error_set(
-			err, AX_ERROR_CONFIGURATION, EINVAL,
-			"placement: memory of %s is no multiple of its pages of %s",
-			ax_format_size(request->memory_bytes, size, sizeof(size)),
-			ax_format_size(axplace_page_size(request->backing), page, sizeof(page)));
-		return ax_error_hint(
-			err, "memory=%s would do",
-			ax_format_size(ax_align_up(request->memory_bytes,
-						   axplace_page_size(request->backing)),
-				       size, sizeof(size)));
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "placement: memory of %s is no multiple of its pages of %s",
+			     ax_format_size(request->memory_bytes, size, sizeof(size)),
+			     ax_format_size(axas_page_size(request->backing), page, sizeof(page)));
+		return ax_error_hint(err, "memory=%s would do",
+				     ax_format_size(ax_align_up(request->memory_bytes,
+								axas_page_size(request->backing)),
+						    size, sizeof(size)));
 	}
 	if (request->cores == AXPLACE_CORES_OWN && request->may_overcommit)
 		return invalid(err, "a core for each vCPU and several vCPUs on a CPU",

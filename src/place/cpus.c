@@ -62,11 +62,17 @@ static bool impossible(const struct sum *sum)
 static void split_row(const struct table *item, const struct table *rest, struct table *both,
 		      uint16_t *take, bool few_first)
 {
+	uint32_t first = 0;
+
 	assert(item->at && rest->at);
+	/* Of fixed vCPUs an item has all or none. */
+	while (first < item->cap && impossible(&item->at[first]))
+		first++;
 	for (uint32_t n = 0; n <= both->cap; n++) {
 		uint32_t least = n > rest->cap ? n - rest->cap : 0;
 		uint32_t most = item->cap < n ? item->cap : n;
 
+		least = least > first ? least : first;
 		both->at[n] = axplace_sum_impossible;
 		for (uint32_t i = least; i <= most; i++) {
 			uint32_t t = few_first ? i : least + most - i;
@@ -234,47 +240,52 @@ uint32_t *axplace_pick(const struct node *node, int mode, uint32_t count, uint32
 	return ret_cpus;
 }
 
-/* CPUs of the node that are in p->fixed, by the cores and caches that they are of. */
-static struct sum fixed_sum(const struct place *p, const struct node *node, uint32_t node_index,
+/* The node's part of p->fixed; load: vCPUs on each CPU of the host. */
+static struct sum fixed_sum(const struct place *p, const struct node *node, const uint32_t *load,
 			    uint32_t *ret_count)
 {
-	const struct axhost_cpu *cpus = p->facts->cpus;
+	const struct core *last = NULL; /* with vCPUs; cores stand by cache */
 	struct sum sum = {{0}};
-	uint32_t count = 0;
 
-	for (uint32_t v = 0; v < p->request.vcpus; v++) {
-		const struct axhost_cpu *cpu = &cpus[p->fixed[v]];
-		bool new_core = true, new_cache = true;
+	*ret_count = 0;
+	for (uint32_t c = 0; c < node->core_count; c++) {
+		const struct core *core = &node->cores[c];
+		uint32_t here = 0, unisolated = 0;
 
-		if (cpu->node != node_index)
-			continue;
-		count++;
-		for (uint32_t u = 0; u < v; u++) {
-			new_core &= cpus[p->fixed[u]].core != cpu->core;
-			new_cache &= cpus[p->fixed[u]].node != node_index ||
-				     cpus[p->fixed[u]].llc != cpu->llc;
+		for (uint32_t i = 0; i < core->cpu_count; i++) {
+			uint32_t vcpus = load[core->cpus[i]];
+
+			here += vcpus;
+			unisolated += p->facts->cpus[core->cpus[i]].isolated ? 0 : vcpus;
 		}
-		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_CORES), new_core);
-		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_CACHES), new_cache);
-		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_UNISOLATED), !cpu->isolated);
-		for (uint32_t i = 0; i < node->core_count; i++)
-			if (node->cores[i].id == cpu->core) {
-				sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_STRANGERS),
-						      node->cores[i].stranger);
-				sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_BOOT_CORE),
-						      node->cores[i].boot);
-			}
+		if (!here)
+			continue;
+		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_CORES), 1);
+		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_CACHES),
+				      !last || last->llc != core->llc);
+		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_UNISOLATED), unisolated);
+		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_STRANGERS),
+				      core->stranger ? here : 0);
+		sum = axplace_sum_add(sum, axplace_term(AXPLACE_COST_BOOT_CORE),
+				      core->boot ? here : 0);
+		*ret_count += here;
+		last = core;
 	}
-	*ret_count = count;
 	return sum;
 }
 
 int axplace_fix(struct place *p)
 {
+	AX_AUTO_FREE uint32_t *load = calloc(p->facts->cpu_count, sizeof(*load));
+
+	if (!load)
+		return -ENOMEM;
+	for (uint32_t v = 0; v < p->request.vcpus; v++)
+		load[p->fixed[v]]++;
 	for (uint32_t i = 0; i < p->facts->node_count; i++) {
 		struct node *node = &p->nodes[i];
 		struct table fixed = {0};
-		struct sum sum = fixed_sum(p, node, i, &fixed.cap);
+		struct sum sum = fixed_sum(p, node, load, &fixed.cap);
 
 		free(node->fixed.at);
 		node->fixed = fixed;

@@ -38,13 +38,14 @@ static void mark_all(struct drawing *d)
 		d->mark[i] = d->facts->cpus[i].allowed ? MARK_FREE : MARK_FORBIDDEN;
 		d->vcpu[i] = PLACE_NONE;
 	}
-	mark_list(d, plan->held, plan->held_count, MARK_HELD);
 	mark_list(d, plan->claims, plan->claim_count, MARK_IDLE);
+	mark_list(d, plan->held, plan->held_count, MARK_HELD);
 	for (size_t v = 0; v < plan->vcpu_count; v++) {
 		uint32_t cpu = axplace_cpu_index(d->facts, plan->vcpus[v].cpu);
 		bool again = d->vcpu[cpu] != PLACE_NONE;
+		bool shared = again || d->mark[cpu] == MARK_HELD;
 
-		d->mark[cpu] = (uint8_t)(again ? MARK_SHARED : MARK_VCPU);
+		d->mark[cpu] = (uint8_t)(shared ? MARK_SHARED : MARK_VCPU);
 		d->vcpu[cpu] = again ? d->vcpu[cpu] : (uint32_t)v;
 	}
 	mark_list(d, plan->housekeeping, plan->housekeeping_count, MARK_HOUSEKEEPING);
@@ -143,14 +144,45 @@ size_t axplace_node_end(const struct drawing *d, size_t first)
 	return end_of(d, first, false, false);
 }
 
+/* Several have one node where their memory is interleaved, or with numa=off. */
+static void sockets_of(const struct drawing *d, uint32_t node, uint32_t *ret_low,
+		       uint32_t *ret_high)
+{
+	*ret_low = UINT32_MAX;
+	*ret_high = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct axhost_cpu *cpu = &d->facts->cpus[d->order[i]];
+
+		if (cpu->node != node)
+			continue;
+		*ret_low = cpu->package < *ret_low ? cpu->package : *ret_low;
+		*ret_high = cpu->package > *ret_high ? cpu->package : *ret_high;
+	}
+}
+
 void axplace_node_title(const struct drawing *d, uint32_t node, size_t first, char *buf,
 			size_t buf_size)
 {
-	if (first < d->count)
-		snprintf(buf, buf_size, "node %u, socket %u", d->facts->nodes[node].id,
-			 d->facts->cpus[d->order[first]].package);
+	const uint32_t id = d->facts->nodes[node].id;
+	uint32_t low, high;
+
+	sockets_of(d, node, &low, &high);
+	if (first == d->count)
+		snprintf(buf, buf_size, "node %u, no CPUs", id);
+	else if (low == high)
+		snprintf(buf, buf_size, "node %u, socket %u", id, low);
 	else
-		snprintf(buf, buf_size, "node %u, no CPUs", d->facts->nodes[node].id);
+		snprintf(buf, buf_size, "node %u, sockets %u-%u", id, low, high);
+}
+
+void axplace_cache_title(const struct drawing *d, size_t first, char *buf, size_t buf_size)
+{
+	const struct axhost_cpu *cpu = &d->facts->cpus[d->order[first]];
+	uint32_t low, high;
+
+	sockets_of(d, cpu->node, &low, &high);
+	snprintf(buf, buf_size, low == high ? "cache %u" : "cache %u, socket %u", cpu->llc,
+		 cpu->package);
 }
 
 void axplace_node_memory(const struct drawing *d, uint32_t node, char *buf, size_t buf_size)

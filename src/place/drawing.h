@@ -38,6 +38,8 @@ const char *axplace_mark_text(const struct drawing *d, uint32_t cpu, char buf[16
 size_t axplace_core_end(const struct drawing *d, size_t first);
 size_t axplace_cache_end(const struct drawing *d, size_t first);
 size_t axplace_node_end(const struct drawing *d, size_t first);
+/* "cache 0", and of which socket where its node has several. */
+void axplace_cache_title(const struct drawing *d, size_t first, char *buf, size_t buf_size);
 /* "node 0, socket 0", and "memory 64G, 60G free; guest node 0: 16G in 2m pages". first ==
  * drawing's count: the node has no CPU. */
 void axplace_node_title(const struct drawing *d, uint32_t node, size_t first, char *buf,

@@ -1,11 +1,12 @@
 /*
  * The order in which ways of placing are tried: pins as they are; otherwise a CPU for each vCPU;
  * then, where the request allows it, several vCPUs on a CPU; and CPUs of other VMs only when no
- * other is left.
+ * other is left, those of the fewest first.
  */
 #include "private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 bool axplace_overcommit(struct place *p, const uint32_t *nodes, uint32_t count)
@@ -34,13 +35,13 @@ int axplace_check_pins(const struct place *p, struct ax_error *err)
 	for (size_t i = 0; i < p->request.pin_count; i++) {
 		uint32_t id = p->request.pins[i], at = axplace_cpu_index(p->facts, id);
 		const struct axhost_cpu *cpu = &p->facts->cpus[at];
+		char online[80];
 		const struct {
 			bool wrong;
 			int number;
 			const char *what, *hint;
 		} checks[] = {
-			{!cpu->online, EINVAL, "is offline",
-			 "echo 1 > /sys/devices/system/cpu/cpuX/online, or choose another"},
+			{!cpu->online, EINVAL, "is offline", online},
 			{!cpu->allowed && !p->any_cpuset, EPERM,
 			 "is outside of the cpuset or affinity mask that AxVM runs in",
 			 "widen it (cpuset.cpus, taskset), or choose a CPU of it"},
@@ -58,6 +59,8 @@ int axplace_check_pins(const struct place *p, struct ax_error *err)
 			 ENOSPC, "shares its core with another VM", "choose a core of its own"},
 		};
 
+		snprintf(online, sizeof(online),
+			 "echo 1 > /sys/devices/system/cpu/cpu%u/online, or choose another", id);
 		for (size_t c = 0; c < AX_ARRAY_LEN(checks); c++)
 			if (checks[c].wrong) {
 				ax_error_set(err, AX_ERROR_CONFIGURATION, checks[c].number,
@@ -95,12 +98,33 @@ static bool any_cpu(const struct place *p)
 	return false;
 }
 
-/* Look at the host again as if others held nothing. */
-static int forget_held(struct place *p)
+/* The fewest VMs that any CPU has which was left out for having too many; 0: none was. */
+static uint32_t next_holders(const struct place *p)
 {
-	axplace_finish(p);
-	p->ignore_held = true;
-	return axplace_init(p, NULL) ? -ENOMEM : 0;
+	uint32_t next = 0;
+
+	for (size_t i = 0; p->held && i < p->held->cpu_count; i++) {
+		const uint32_t holders = axplace_holders(p->held, i);
+
+		if (holders > p->most_holders && (!next || holders < next))
+			next = holders;
+	}
+	return next;
+}
+
+/* With CPUs of other VMs: of as few VMs each as make a CPU for each vCPU. When nothing does, all of
+ * them are in. */
+static int find_held(struct place *p, struct choice *best, struct choice *second)
+{
+	uint32_t holders;
+	int r = 0;
+
+	while (!r && !best->found && (holders = next_holders(p))) {
+		axplace_finish(p);
+		p->most_holders = holders;
+		r = axplace_init(p, NULL) ? -ENOMEM : axplace_search(p, best, second);
+	}
+	return r;
 }
 
 static int find_overcommitted(struct place *p, struct choice *best, struct choice *second)
@@ -132,12 +156,10 @@ int axplace_find(struct place *p, struct choice *best, struct choice *second)
 		p->fixed = calloc(p->request.vcpus, sizeof(*p->fixed));
 		return p->fixed ? find_pinned(p, best, second) : -ENOMEM;
 	}
-	if (p->request.may_overcommit && !any_cpu(p) && !p->ignore_held) {
-		r = forget_held(p);
-		if (r)
-			return r;
-	}
-	r = axplace_search(p, best, second);
+	if (p->request.may_overcommit && !any_cpu(p))
+		r = find_held(p, best, second);
+	else
+		r = axplace_search(p, best, second);
 	if (!r && !best->found && p->request.may_overcommit)
 		r = find_overcommitted(p, best, second);
 	return r;

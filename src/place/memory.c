@@ -4,12 +4,9 @@
  */
 #include "private.h"
 
-uint64_t axplace_page_size(enum axas_backing backing)
-{
-	if (backing == AXAS_BACKING_HUGETLB_1G)
-		return AX_GIB;
-	return backing == AXAS_BACKING_HUGETLB_2M ? 2 * AX_MIB : AXAS_PAGE_SIZE;
-}
+/* A smaller guest node serves nobody: Linux throws those below 4 MiB away, and takes a part of each
+ * for itself. */
+#define LEAST_NODE (64 * AX_MIB)
 
 /* Nodes get whole ones: of 2 MiB at least, so that large pages can be used in the guest. */
 uint64_t axplace_granule(enum axas_backing backing)
@@ -48,9 +45,22 @@ static uint64_t held_bytes(const struct place *p, uint32_t node, uint64_t page_s
 	return bytes;
 }
 
+/* What stays the kernel's. Filled to its last page, a node has its VM refused or killed: beside
+ * what axas holds back as much again goes to page tables (of 4 KiB pages, the host's and the second
+ * stage's), and the rest to what khugepaged keeps free and to what changes until memory is taken.
+ */
+static uint64_t reserve(uint64_t node_bytes)
+{
+	uint64_t rest = node_bytes / 8 < 64 * AX_MIB ? node_bytes / 8 : 64 * AX_MIB;
+
+	return 2 * axas_node_reserve(node_bytes) + rest;
+}
+
 uint64_t axplace_free_bytes(const struct place *p, uint32_t node)
 {
-	return less(p->facts->nodes[node].memory_free_bytes, held_bytes(p, node, 0));
+	const struct axhost_node *n = &p->facts->nodes[node];
+
+	return less(n->memory_free_bytes, held_bytes(p, node, 0) + reserve(n->memory_bytes));
 }
 
 uint64_t axplace_pool_free(const struct place *p, uint32_t node, uint64_t page_size)
@@ -64,9 +74,17 @@ uint64_t axplace_pool_free(const struct place *p, uint32_t node, uint64_t page_s
 	return 0;
 }
 
+/* A cgroup's limit counts ordinary pages, not those of hugetlbfs. */
+uint64_t axplace_limit_left(const struct place *p)
+{
+	const uint64_t limit = p->facts->memory_limit_bytes;
+
+	return limit ? less(limit, p->facts->memory_limit_used_bytes) : UINT64_MAX;
+}
+
 static uint64_t room(const struct place *p, uint32_t node, enum axas_backing backing)
 {
-	uint64_t limit = p->facts->memory_limit_bytes, page = axplace_page_size(backing);
+	uint64_t page = axas_page_size(backing);
 
 	if (!p->nodes[node].eligible)
 		return 0;
@@ -76,8 +94,7 @@ static uint64_t room(const struct place *p, uint32_t node, enum axas_backing bac
 		return 0;
 	if (page > AXAS_PAGE_SIZE)
 		return axplace_pool_free(p, node, page) * page;
-	/* A cgroup's limit counts ordinary pages, not those of hugetlbfs. */
-	if ((limit && p->request.memory_bytes > limit) ||
+	if (p->request.memory_bytes > axplace_limit_left(p) ||
 	    (backing == AXAS_BACKING_THP && !p->facts->thp))
 		return 0;
 	return ax_align_down(axplace_free_bytes(p, node), axplace_granule(backing));
@@ -94,9 +111,27 @@ uint64_t axplace_units(const struct place *p, uint32_t level)
 {
 	uint64_t granule = axplace_granule(p->levels[level]), bytes = p->request.memory_bytes;
 
-	if (bytes % axplace_page_size(p->levels[level]))
+	if (bytes % axas_page_size(p->levels[level]))
 		return 0;
 	return bytes / granule + !!(bytes % granule);
+}
+
+uint64_t axplace_least(const struct place *p, uint32_t level)
+{
+	uint64_t granule = axplace_granule(p->levels[level]);
+	uint64_t all = ax_align_up(p->request.memory_bytes, granule);
+	uint64_t least = ax_align_up(LEAST_NODE, granule);
+
+	return all < least ? all : least;
+}
+
+uint32_t axplace_memory_nodes(const struct place *p, uint32_t level, uint32_t capable)
+{
+	uint64_t most = p->request.memory_bytes / axplace_least(p, level);
+
+	if (!most)
+		return 1;
+	return most < capable ? (uint32_t)most : capable;
 }
 
 uint32_t axplace_home(const struct place *p, const bool *memory, uint32_t node)
@@ -150,16 +185,15 @@ static uint64_t give(const struct place *p, const bool *memory, const uint64_t *
 	return rest;
 }
 
-/* A node that is to have memory has a granule at least: from the one that has most. */
-static void move_one(const struct place *p, uint64_t *units, uint32_t to)
+/* The node that has most; of equals the last one. */
+static uint32_t largest(const struct place *p, const uint64_t *units)
 {
-	uint32_t from = 0;
+	uint32_t most = 0;
 
 	for (uint32_t i = 1; i < p->facts->node_count; i++)
-		if (units[i] > units[from])
-			from = i;
-	units[from]--;
-	units[to]++;
+		if (units[i] >= units[most])
+			most = i;
+	return most;
 }
 
 void axplace_divide(const struct place *p, const struct choice *choice, uint64_t *ret_bytes)
@@ -167,14 +201,12 @@ void axplace_divide(const struct place *p, const struct choice *choice, uint64_t
 	uint64_t granule = axplace_granule(p->levels[choice->level]);
 	uint64_t rest = axplace_units(p, choice->level), *units = ret_bytes;
 	uint64_t *weight = p->scratch, *most = p->scratch + p->facts->node_count;
-	uint32_t last = 0;
+	uint64_t least = axplace_least(p, choice->level) / granule;
 
 	for (uint32_t i = 0; i < p->facts->node_count; i++) {
 		weight[i] = 0;
 		most[i] = choice->memory[i] ? p->nodes[i].room[choice->level] / granule : 0;
 		units[i] = 0;
-		if (choice->memory[i])
-			last = i;
 	}
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
 		if (choice->vcpus[i])
@@ -182,11 +214,13 @@ void axplace_divide(const struct place *p, const struct choice *choice, uint64_t
 	while (rest)
 		rest = give(p, choice->memory, weight, most, units, rest);
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
-		if (choice->memory[i] && !units[i])
-			move_one(p, units, i);
+		while (choice->memory[i] && units[i] < least) {
+			units[largest(p, units)]--;
+			units[i]++;
+		}
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
 		units[i] *= granule;
-	/* The last granule may be a short one. */
+	/* One granule may be a short one. */
 	if (p->request.memory_bytes % granule)
-		units[last] -= granule - p->request.memory_bytes % granule;
+		ret_bytes[largest(p, ret_bytes)] -= granule - p->request.memory_bytes % granule;
 }

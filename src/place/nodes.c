@@ -245,11 +245,10 @@ static int try_memory(struct search *s, uint32_t capable, uint32_t count, uint64
 	return r;
 }
 
-static int try_set(void *ctx, const uint32_t *nodes, uint32_t count)
+static int try_set(void *ctx, const uint32_t *nodes, uint32_t count, const uint32_t bound[2])
 {
 	struct search *s = ctx;
 	struct place *p = s->p;
-	uint32_t bound[2];
 	int r = 0;
 
 	if (p->overcommit) {
@@ -257,7 +256,6 @@ static int try_set(void *ctx, const uint32_t *nodes, uint32_t count)
 			return 0;
 		r = axplace_fix(p);
 	}
-	axplace_set_bound(p, nodes, count, bound);
 	/* Where CPUs are short their number comes before that of nodes. */
 	if (!p->overcommit && s->best->found && s->second->found &&
 	    compare_cost(bound, s->second->cost + AXPLACE_COST_NODES, 2) > 0)
@@ -265,18 +263,19 @@ static int try_set(void *ctx, const uint32_t *nodes, uint32_t count)
 	s->set = nodes;
 	s->count = count;
 	for (uint32_t level = 0; level < p->level_count && !r; level++) {
-		uint64_t units = axplace_units(p, level);
-		uint32_t capable = 0;
+		uint64_t units = axplace_units(p, level), least = axplace_least(p, level);
+		uint32_t capable = 0, wanted;
 
 		for (uint32_t i = 0; i < count; i++)
-			if (p->nodes[nodes[i]].room[level] >= axplace_granule(p->levels[level]))
+			if (p->nodes[nodes[i]].room[level] >= least)
 				s->capable[capable++] = nodes[i];
 		if (!units || !capable)
 			continue;
 		s->try.level = level;
-		r = try_memory(s, capable, units < capable ? (uint32_t)units : capable, units);
+		wanted = axplace_memory_nodes(p, level, capable);
+		r = try_memory(s, capable, wanted, units);
 		/* All the set's nodes have memory: smaller pages can only be worse. */
-		if (capable == count && units >= count && has_room(s, units))
+		if (wanted == count && has_room(s, units))
 			break;
 	}
 	return r;

@@ -11,15 +11,25 @@
 
 void axplace_format_ids(const uint32_t *ids, size_t count, char *buf, size_t buf_size)
 {
+	static const char more[] = ",...";
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (size_t i = 0, end; i < count && used < buf_size; i = end) {
+	for (size_t i = 0, end; i < count; i = end) {
+		char part[24];
+		size_t length;
+
 		for (end = i + 1; end < count && ids[end] == ids[end - 1] + 1; end++)
 			;
-		used += (size_t)snprintf(buf + used, buf_size - used,
-					 end - i > 1 ? "%s%u-%u" : "%s%u", i ? "," : "", ids[i],
-					 ids[end - 1]);
+		length = (size_t)snprintf(part, sizeof(part), end - i > 1 ? "%s%u-%u" : "%s%u",
+					  i ? "," : "", ids[i], ids[end - 1]);
+		/* A number that is cut would be another one. */
+		if (used + length + (end < count ? sizeof(more) : 1) > buf_size) {
+			snprintf(buf + used, buf_size - used, "%s", more);
+			return;
+		}
+		memcpy(buf + used, part, length + 1);
+		used += length;
 	}
 }
 
@@ -36,17 +46,17 @@ static struct axplace_note *next(struct axplace_plan *plan)
 	return &notes[plan->note_count++];
 }
 
-/* Their ids, as many as there is room for. */
-static void list_nodes(const struct place *p, const struct choice *choice, char *buf,
-		       size_t buf_size)
+static int list_nodes(const struct place *p, const struct choice *choice, char *buf,
+		      size_t buf_size)
 {
-	uint32_t ids[32];
+	AX_AUTO_FREE uint32_t *ids = calloc(p->facts->node_count, sizeof(*ids));
 	size_t count = 0;
 
-	for (uint32_t i = 0; i < p->facts->node_count && count < AX_ARRAY_LEN(ids); i++)
+	for (uint32_t i = 0; ids && i < p->facts->node_count; i++)
 		if (axplace_uses(choice, i))
 			ids[count++] = p->facts->nodes[i].id;
 	axplace_format_ids(ids, count, buf, buf_size);
+	return ids ? 0 : -ENOMEM;
 }
 
 static int note_nodes(const struct place *p, const struct choice *best, const struct choice *second,
@@ -55,21 +65,21 @@ static int note_nodes(const struct place *p, const struct choice *best, const st
 	struct axplace_note *note = next(plan);
 	char nodes[64], others[64], size[24];
 
-	if (!note)
+	if (!note || list_nodes(p, best, nodes, sizeof(nodes)))
 		return -ENOMEM;
 	snprintf(note->subject, sizeof(note->subject), "nodes");
-	list_nodes(p, best, nodes, sizeof(nodes));
 	ax_format_size(p->request.memory_bytes, size, sizeof(size));
-	snprintf(note->why, sizeof(note->why), "%s: %s %u vCPUs and %s", nodes,
+	snprintf(note->why, sizeof(note->why), "%s: %s %u vCPU%s and %s", nodes,
 		 p->pinned                             ? "as pinned, for"
 		 : p->request.spread == AXPLACE_SPREAD ? "as many as may be used, for"
 		 : p->overcommit                       ? "the most CPUs there are for"
 		 : best->cost[AXPLACE_COST_NODES] == 1 ? "one node holds"
 						       : "the fewest nodes that hold",
-		 p->request.vcpus, size);
+		 p->request.vcpus, p->request.vcpus > 1 ? "s" : "", size);
 	if (!second->found)
 		return 0;
-	list_nodes(p, second, others, sizeof(others));
+	if (list_nodes(p, second, others, sizeof(others)))
+		return -ENOMEM;
 	for (size_t i = 0; i < AXPLACE_COSTS; i++)
 		if (best->cost[i] != second->cost[i]) {
 			snprintf(note->otherwise, sizeof(note->otherwise),
@@ -92,25 +102,45 @@ static uint32_t own_cores(const struct place *p, uint32_t node)
 	return count;
 }
 
+/* Could two vCPUs be on one core of it? */
+static bool has_siblings(const struct place *p, uint32_t node)
+{
+	for (uint32_t i = 0; i < p->nodes[node].core_count; i++)
+		if (p->nodes[node].cores[i].cpu_count > 1)
+			return true;
+	return false;
+}
+
 static int note_vcpus(const struct place *p, struct axplace_plan *plan, size_t first, size_t end)
 {
 	const struct axhost_facts *facts = p->facts;
 	uint32_t node = facts->cpus[axplace_cpu_index(facts, plan->vcpus[first].cpu)].node;
-	uint32_t cores = own_cores(p, node), id = facts->nodes[node].id;
+	uint32_t cores = own_cores(p, node), id = facts->nodes[node].id, held = 0;
 	struct axplace_note *note = next(plan);
+	bool shares_cores = false; /* siblings are neighbours */
 
 	if (!note)
 		return -ENOMEM;
+	for (size_t v = first + 1; v < end; v++)
+		shares_cores |= plan->vcpus[v].core == plan->vcpus[v - 1].core;
+	for (size_t v = first; v < end; v++)
+		held += (p->cpu_flags[axplace_cpu_index(facts, plan->vcpus[v].cpu)] &
+			 PLACE_CPU_HELD) != 0;
 	snprintf(note->subject, sizeof(note->subject),
 		 end - first > 1 ? "vcpus %zu-%zu" : "vcpu %zu", first, end - 1);
 	if (p->pinned) {
-		snprintf(note->why, sizeof(note->why), "node %u, pinned by the request", id);
+		snprintf(note->why, sizeof(note->why), "node %u, pinned by the request%s", id,
+			 held ? ", also to CPUs of other VMs" : "");
+	} else if (held) {
+		snprintf(note->why, sizeof(note->why),
+			 "node %u, on CPUs of other VMs: no others are left", id);
 	} else if (p->shared_vcpus) {
 		snprintf(note->why, sizeof(note->why),
 			 "node %u: more vCPUs than CPUs, they take turns", id);
 		snprintf(note->otherwise, sizeof(note->otherwise),
-			 "%u vCPUs less, and each would have a CPU", p->shared_vcpus);
-	} else if (plan->threads_per_core > 1) {
+			 "%u vCPU%s less, and each would have a CPU", p->shared_vcpus,
+			 p->shared_vcpus > 1 ? "s" : "");
+	} else if (shares_cores) {
 		snprintf(note->why, sizeof(note->why), "node %u, siblings side by side: %s", id,
 			 p->request.cores == AXPLACE_CORES_SMT
 				 ? "as asked for"
@@ -119,8 +149,9 @@ static int note_vcpus(const struct place *p, struct axplace_plan *plan, size_t f
 			 "the node has %u cores free of other VMs", cores);
 	} else {
 		snprintf(note->why, sizeof(note->why), "node %u, a core each of %u", id, cores);
-		snprintf(note->otherwise, sizeof(note->otherwise),
-			 "on siblings: fewer cores, and vCPUs slow each other down");
+		if (has_siblings(p, node))
+			snprintf(note->otherwise, sizeof(note->otherwise),
+				 "on siblings: fewer cores, and vCPUs slow each other down");
 	}
 	return 0;
 }
@@ -130,7 +161,7 @@ static int note_memory(const struct place *p, const struct choice *best, struct 
 {
 	const struct axplace_memory *memory = &plan->memory[guest_node];
 	uint32_t node = axplace_node_index(p->facts, memory->node);
-	uint64_t page = axplace_page_size(p->request.backing), pools;
+	uint64_t page = axas_page_size(p->request.backing), pools;
 	struct axplace_note *note = next(plan);
 	char size[24], pages[24];
 
@@ -200,11 +231,31 @@ static int note_io(const struct place *p, struct axplace_plan *plan, size_t i)
 	return 0;
 }
 
+static int note_limit(const struct place *p, struct axplace_plan *plan)
+{
+	struct axplace_note *note;
+
+	if (!axprof_is_throttled(p->facts, p->request.vcpus))
+		return 0;
+	note = next(plan);
+	if (!note)
+		return -ENOMEM;
+	snprintf(note->subject, sizeof(note->subject), "cpu.max");
+	snprintf(note->why, sizeof(note->why), "the cgroup's allows %.3g CPUs for %u vCPU%s",
+		 p->facts->cpu_limit_thousandths / 1e3, p->request.vcpus,
+		 p->request.vcpus > 1 ? "s" : "");
+	snprintf(note->otherwise, sizeof(note->otherwise),
+		 "%u CPU%s or more: no vCPU is stopped, and the guest is told so", p->request.vcpus,
+		 p->request.vcpus > 1 ? "s" : "");
+	return 0;
+}
+
 int axplace_notes(const struct place *p, const struct choice *best, const struct choice *second,
 		  struct axplace_plan *plan)
 {
 	int r = note_nodes(p, best, second, plan);
 
+	r = r ? r : note_limit(p, plan);
 	for (size_t v = 0, end; v < plan->vcpu_count && !r; v = end) {
 		const struct axhost_facts *facts = p->facts;
 		uint32_t node = facts->cpus[axplace_cpu_index(facts, plan->vcpus[v].cpu)].node;

@@ -9,10 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What lines are made of, by row of a core: top, marks, bottom, numbers. A node's frame has the
+ * corners and sides of a core. */
+enum { TOP, MARKS_ROW, BOTTOM, NUMBERS, ROWS };
+
+static const struct strokes {
+	const char *across, *left[ROWS], *middle[ROWS], *right[ROWS];
+} strokes[] = {
+	[AXPLACE_LINES_UTF8] = {"─",
+				{"┌", "│", "└", " "},
+				{"┬", "│", "┴", " "},
+				{"┐", "│", "┘", " "}},
+	[AXPLACE_LINES_ASCII] = {"-",
+				 {"+", "|", "+", " "},
+				 {"+", "|", "+", " "},
+				 {"+", "|", "+", " "}},
+};
+
 struct picture {
 	struct drawing d;
 	struct text text;
 	unsigned columns, cell; /* widths: of a line, of a thread */
+	const struct strokes *strokes;
 };
 
 static void fill(struct text *text, const char *what, unsigned count)
@@ -24,7 +42,9 @@ static void fill(struct text *text, const char *what, unsigned count)
 /* A line inside of a node's frame; the text is ASCII and cut where the frame ends. */
 static void framed(struct picture *p, const char *line)
 {
-	axplace_text_add(&p->text, "│ %-*.*s │\n", (int)p->columns - 4, (int)p->columns - 4, line);
+	axplace_text_add(&p->text, "%s %-*.*s %s\n", p->strokes->left[MARKS_ROW],
+			 (int)p->columns - 4, (int)p->columns - 4, line,
+			 p->strokes->left[MARKS_ROW]);
 }
 
 static unsigned core_width(const struct picture *p, size_t first)
@@ -45,15 +65,13 @@ static void centred(struct picture *p, const char *what)
 	fill(&p->text, " ", p->cell - length - left);
 }
 
-/* One of the four lines of a row of cores: top, marks, bottom, numbers. */
+/* One of the four lines of a row of cores. */
 static void core_line(struct picture *p, size_t first, size_t end, int line)
 {
-	static const char *const left[] = {"┌", "│", "└", " "},
-				 *const middle[] = {"┬", "│", "┴", " "},
-				 *const right[] = {"┐", "│", "┘", " "};
+	const struct strokes *s = p->strokes;
 	unsigned used = 0;
 
-	axplace_text_add(&p->text, "│ ");
+	axplace_text_add(&p->text, "%s ", s->left[MARKS_ROW]);
 	for (size_t core = first; core < end; core = axplace_core_end(&p->d, core)) {
 		size_t last = axplace_core_end(&p->d, core);
 
@@ -63,28 +81,29 @@ static void core_line(struct picture *p, size_t first, size_t end, int line)
 		for (size_t i = core; i < last; i++) {
 			char buf[16];
 
-			axplace_text_add(&p->text, "%s", i == core ? left[line] : middle[line]);
-			if (line == 1) {
+			axplace_text_add(&p->text, "%s",
+					 i == core ? s->left[line] : s->middle[line]);
+			if (line == MARKS_ROW) {
 				centred(p, axplace_mark_text(&p->d, p->d.order[i], buf));
-			} else if (line == 3) {
+			} else if (line == NUMBERS) {
 				snprintf(buf, sizeof(buf), "%u",
 					 p->d.facts->cpus[p->d.order[i]].id);
 				centred(p, buf);
 			} else {
-				fill(&p->text, "─", p->cell);
+				fill(&p->text, s->across, p->cell);
 			}
 		}
-		axplace_text_add(&p->text, "%s", right[line]);
+		axplace_text_add(&p->text, "%s", s->right[line]);
 	}
 	fill(&p->text, " ", p->columns - 4 - used);
-	axplace_text_add(&p->text, " │\n");
+	axplace_text_add(&p->text, " %s\n", s->left[MARKS_ROW]);
 }
 
 static void draw_cache(struct picture *p, size_t first, size_t end)
 {
 	char title[48];
 
-	snprintf(title, sizeof(title), "cache %u", p->d.facts->cpus[p->d.order[first]].llc);
+	axplace_cache_title(&p->d, first, title, sizeof(title));
 	framed(p, title);
 	while (first < end) {
 		unsigned width = core_width(p, first);
@@ -94,7 +113,7 @@ static void draw_cache(struct picture *p, size_t first, size_t end)
 			width += 1 + core_width(p, next);
 			next = axplace_core_end(&p->d, next);
 		}
-		for (int line = 0; line < 4; line++)
+		for (int line = 0; line < ROWS; line++)
 			core_line(p, first, next, line);
 		first = next;
 	}
@@ -102,14 +121,15 @@ static void draw_cache(struct picture *p, size_t first, size_t end)
 
 static void draw_node(struct picture *p, uint32_t node, size_t first, size_t end)
 {
+	const struct strokes *s = p->strokes;
 	char line[160];
 	int n;
 
 	axplace_node_title(&p->d, node, first < end ? first : p->d.count, line, sizeof(line));
 	n = (int)strlen(line);
-	axplace_text_add(&p->text, "┌─ %s ", line);
-	fill(&p->text, "─", p->columns - 5 - (unsigned)n);
-	axplace_text_add(&p->text, "┐\n");
+	axplace_text_add(&p->text, "%s%s %s ", s->left[TOP], s->across, line);
+	fill(&p->text, s->across, p->columns - 5 - (unsigned)n);
+	axplace_text_add(&p->text, "%s\n", s->right[TOP]);
 	axplace_node_memory(&p->d, node, line, sizeof(line));
 	framed(p, line);
 	while (first < end) {
@@ -118,9 +138,9 @@ static void draw_node(struct picture *p, uint32_t node, size_t first, size_t end
 		draw_cache(p, first, next);
 		first = next;
 	}
-	axplace_text_add(&p->text, "└");
-	fill(&p->text, "─", p->columns - 2);
-	axplace_text_add(&p->text, "┘\n");
+	axplace_text_add(&p->text, "%s", s->left[BOTTOM]);
+	fill(&p->text, s->across, p->columns - 2);
+	axplace_text_add(&p->text, "%s\n", s->right[BOTTOM]);
 }
 
 static void draw_legend(struct picture *p)
@@ -165,9 +185,10 @@ static void measure(struct picture *p, unsigned columns)
 }
 
 int axplace_to_picture(const struct axhost_facts *facts, const struct axplace_plan *plan,
-		       unsigned columns, char **ret_text, struct ax_error *err)
+		       unsigned columns, enum axplace_lines lines, char **ret_text,
+		       struct ax_error *err)
 {
-	struct picture p = {0};
+	struct picture p = {.strokes = &strokes[lines]};
 	size_t first = 0;
 
 	if (axplace_drawing_init(&p.d, facts, plan))

@@ -61,7 +61,6 @@ int axplace_make(const struct axhost_facts *facts, const struct axprof *profile,
 	if (r)
 		return r;
 	p = (struct place){.facts = facts, .profile = profile, .request = *request, .held = held};
-	p.ignore_held = request->pin_count && request->may_overcommit;
 	r = axplace_init(&p, err);
 	if (r)
 		return r;

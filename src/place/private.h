@@ -69,7 +69,8 @@ struct place {
 	struct axplace_request request;
 	const struct axplace_held *held;
 	/* What request.c may look away from, for finding out what an error is about. */
-	bool any_cpuset, ignore_held, ignore_memory;
+	bool any_cpuset, ignore_memory;
+	uint32_t most_holders; /* other VMs that a CPU may have and be used: mostly none */
 
 	uint8_t *cpu_flags;   /* PLACE_CPU_* of each of facts->cpus */
 	uint32_t *core_cpus;  /* indices of usable CPUs; the cores point into it */
@@ -89,6 +90,7 @@ struct place {
 #define PLACE_CPU_USABLE 1u
 #define PLACE_CPU_HELD   2u
 #define PLACE_CPU_KEPT   4u /* the request leaves it alone */
+#define PLACE_CPU_FULL   8u /* more VMs hold it than it may have */
 
 struct choice {
 	bool found;
@@ -104,6 +106,7 @@ int axplace_check(const struct axhost_facts *facts, const struct axplace_request
 		  struct ax_error *err);
 /* p->facts, profile, request, held and the flags are set, the rest is zero. */
 int axplace_init(struct place *p, struct ax_error *err);
+uint32_t axplace_holders(const struct axplace_held *held, size_t index); /* of held->cpus */
 void axplace_finish(struct place *p);
 uint32_t axplace_cpu_index(const struct axhost_facts *facts, uint32_t id); /* or PLACE_NONE */
 uint32_t axplace_node_index(const struct axhost_facts *facts, uint32_t id);
@@ -132,14 +135,19 @@ int axplace_fix(struct place *p);
 bool axplace_overcommit(struct place *p, const uint32_t *nodes, uint32_t count);
 
 /* memory.c */
-uint64_t axplace_page_size(enum axas_backing backing);
 uint64_t axplace_granule(enum axas_backing backing);
 const char *axplace_backing_name(enum axas_backing backing);
 void axplace_rooms(struct place *p);
 uint64_t axplace_pool_free(const struct place *p, uint32_t node, uint64_t page_size);
+uint64_t axplace_limit_left(const struct place *p); /* of ordinary pages, by the cgroup */
+/* Ordinary pages: free, promised to nobody, and not the kernel's. */
 uint64_t axplace_free_bytes(const struct place *p, uint32_t node);
 /* Granules that the memory takes at this level, 0 when it is no multiple of its page size. */
 uint64_t axplace_units(const struct place *p, uint32_t level);
+/* What a node that has memory of the VM has of it at least: whole granules. */
+uint64_t axplace_least(const struct place *p, uint32_t level);
+/* How many of the capable nodes, those that have room for the least, get memory. */
+uint32_t axplace_memory_nodes(const struct place *p, uint32_t level, uint32_t capable);
 /* The node whose memory vCPUs of `node` use. */
 uint32_t axplace_home(const struct place *p, const bool *memory, uint32_t node);
 void axplace_divide(const struct place *p, const struct choice *choice, uint64_t *ret_bytes);
@@ -150,12 +158,11 @@ int axplace_choice_init(const struct place *p, struct choice *choice);
 void axplace_choice_finish(struct choice *choice);
 bool axplace_uses(const struct choice *choice, uint32_t node);
 
-/* sets.c: calls fn with each set of nodes worth trying, until it returns other than 0. */
-typedef int axplace_set_fn(void *ctx, const uint32_t *nodes, uint32_t count);
+/* sets.c: calls fn with each set of nodes worth trying, until it returns other than 0. `bound` is
+ * the least cost that it can come to, in the first two terms that nodes decide. */
+typedef int axplace_set_fn(void *ctx, const uint32_t *nodes, uint32_t count,
+			   const uint32_t bound[2]);
 int axplace_each_set(struct place *p, axplace_set_fn *fn, void *ctx);
-/* The least cost that a set can come to, in its first two terms that nodes decide. */
-void axplace_set_bound(const struct place *p, const uint32_t *nodes, uint32_t count,
-		       uint32_t ret_bound[2]);
 
 /* find.c: -ENOMEM, or 0, and best.found tells. */
 int axplace_find(struct place *p, struct choice *best, struct choice *second);

@@ -20,6 +20,11 @@ int axplace_no_memory(struct ax_error *err)
 	return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "placement: out of memory");
 }
 
+uint32_t axplace_holders(const struct axplace_held *held, size_t index)
+{
+	return held->holders ? held->holders[index] : 1;
+}
+
 static void mark_cpus(struct place *p)
 {
 	const struct axplace_request *request = &p->request;
@@ -29,8 +34,11 @@ static void mark_cpus(struct place *p)
 	for (size_t i = 0; p->held && i < p->held->cpu_count; i++) {
 		uint32_t cpu = axplace_cpu_index(p->facts, p->held->cpus[i]);
 
-		if (cpu != PLACE_NONE)
-			p->cpu_flags[cpu] |= PLACE_CPU_HELD;
+		if (cpu == PLACE_NONE)
+			continue;
+		p->cpu_flags[cpu] |= PLACE_CPU_HELD;
+		if (axplace_holders(p->held, i) > p->most_holders)
+			p->cpu_flags[cpu] |= PLACE_CPU_FULL;
 	}
 	for (uint32_t i = 0; i < p->facts->node_count; i++)
 		p->nodes[i].eligible =
@@ -45,8 +53,7 @@ static void mark_cpus(struct place *p)
 
 		if (cpu->online && (cpu->allowed || p->any_cpuset) &&
 		    cpu->node < p->facts->node_count && p->nodes[cpu->node].eligible &&
-		    !(p->cpu_flags[i] & PLACE_CPU_KEPT) &&
-		    (!(p->cpu_flags[i] & PLACE_CPU_HELD) || p->ignore_held))
+		    !(p->cpu_flags[i] & (PLACE_CPU_KEPT | PLACE_CPU_FULL)))
 			p->cpu_flags[i] |= PLACE_CPU_USABLE;
 	}
 }
@@ -146,6 +153,9 @@ int axplace_init(struct place *p, struct ax_error *err)
 		axplace_finish(p);
 		return axplace_no_memory(err);
 	}
+	/* Pins may be CPUs of other VMs, and then count as the others do. */
+	if (p->request.pin_count && p->request.may_overcommit)
+		p->most_holders = UINT32_MAX;
 	mark_cpus(p);
 	index_cores(p);
 	order_levels(p);
@@ -180,7 +190,7 @@ void axplace_finish(struct place *p)
 		.request = p->request,
 		.held = p->held,
 		.any_cpuset = p->any_cpuset,
-		.ignore_held = p->ignore_held,
+		.most_holders = p->most_holders,
 		.ignore_memory = p->ignore_memory,
 	};
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 enum { CELL = 32, HEIGHT = 24, GAP = 8, PAD = 14, WIDTH = 960, HEAD = 46 };
+/* Where boxes of caches begin and end, and how far from that their cores. */
+enum { LEFT = PAD + GAP / 2, RIGHT = WIDTH - PAD - GAP / 2, INSET = 10 };
 
 /* No variables: half of the programs that show an SVG do not know them, and draw all in black. */
 static const char style[] =
@@ -59,18 +61,32 @@ static void add_cell(struct svg *s, uint32_t cpu, unsigned x, unsigned y)
 			 x + CELL / 2, y + 16, axplace_mark_text(&s->d, cpu, buf));
 }
 
-static void add_cache(struct svg *s, size_t first, size_t end)
+/* With all of its cores side by side. */
+static unsigned cache_width(const struct svg *s, size_t first, size_t end)
 {
-	unsigned x = 2 * PAD, top = s->y, row = HEIGHT + 16 + GAP;
+	unsigned width = 2 * INSET - GAP;
 
+	for (size_t core = first, next; core < end; core = next) {
+		next = axplace_core_end(&s->d, core);
+		width += (unsigned)(next - core) * CELL + GAP;
+	}
+	return width;
+}
+
+static void add_cache(struct svg *s, size_t first, size_t end, unsigned left, unsigned right)
+{
+	unsigned x = left + INSET, top = s->y, row = HEIGHT + 16 + GAP;
+	char title[48];
+
+	axplace_cache_title(&s->d, first, title, sizeof(title));
 	s->y += GAP;
 	for (size_t core = first, next; core < end; core = next) {
 		unsigned width;
 
 		next = axplace_core_end(&s->d, core);
 		width = (unsigned)(next - core) * CELL;
-		if (x > 2 * PAD && x + width > WIDTH - 2 * PAD) {
-			x = 2 * PAD;
+		if (x > left + INSET && x + width > right - INSET) {
+			x = left + INSET;
 			s->y += row;
 		}
 		for (size_t i = core; i < next; i++)
@@ -85,11 +101,30 @@ static void add_cache(struct svg *s, size_t first, size_t end)
 	}
 	s->y += row;
 	axplace_text_add(&s->body,
-			 "<rect class=\"cache\" x=\"%d\" y=\"%u\" width=\"%d\" height=\"%u\" "
-			 "rx=\"5\"><title>cache %u</title></rect>\n",
-			 PAD + GAP / 2, top, WIDTH - 2 * PAD - GAP, s->y - top,
-			 s->d.facts->cpus[s->d.order[first]].llc);
+			 "<rect class=\"cache\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
+			 "rx=\"5\"><title>%s</title></rect>\n",
+			 left, top, right - left, s->y - top, title);
 	s->y += GAP;
+}
+
+/* As many beside each other as there is room for; the last of a row takes what is left of it. */
+static void add_caches(struct svg *s, size_t first, size_t end)
+{
+	unsigned left = LEFT, top = s->y;
+
+	for (size_t next, after; first < end; first = next) {
+		unsigned right;
+		bool is_last;
+
+		next = axplace_cache_end(&s->d, first);
+		right = left + cache_width(s, first, next);
+		after = next < end ? axplace_cache_end(&s->d, next) : next;
+		is_last = next == end || right + GAP + cache_width(s, next, after) > RIGHT;
+		s->y = top;
+		add_cache(s, first, next, left, is_last ? RIGHT : right);
+		left = is_last ? LEFT : right + GAP;
+		top = is_last ? s->y : top;
+	}
 }
 
 static void add_node(struct svg *s, uint32_t node, size_t first, size_t end)
@@ -102,12 +137,7 @@ static void add_node(struct svg *s, uint32_t node, size_t first, size_t end)
 	axplace_text_add(&s->body, "<text x=\"%d\" y=\"%u\">%s; %s</text>\n", 2 * PAD, top + 18,
 			 title, memory);
 	s->y += 28;
-	while (first < end) {
-		size_t next = axplace_cache_end(&s->d, first);
-
-		add_cache(s, first, next);
-		first = next;
-	}
+	add_caches(s, first, end);
 	axplace_text_add(&s->body,
 			 "<rect class=\"node\" x=\"%d\" y=\"%u\" width=\"%d\" height=\"%u\" "
 			 "rx=\"7\"/>\n",
@@ -159,8 +189,9 @@ int axplace_to_svg(const struct axhost_facts *facts, const struct axplace_plan *
 			 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %u\" "
 			 "width=\"%d\" height=\"%u\" role=\"img\">\n<title>Plan of a VM</title>\n%s"
 			 "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n"
-			 "<text class=\"h\" x=\"%d\" y=\"28\">%zu vCPUs on ",
-			 WIDTH, s.y, WIDTH, s.y, style, PAD, plan->vcpu_count);
+			 "<text class=\"h\" x=\"%d\" y=\"28\">%zu vCPU%s on ",
+			 WIDTH, s.y, WIDTH, s.y, style, PAD, plan->vcpu_count,
+			 plan->vcpu_count > 1 ? "s" : "");
 	add_escaped(&text, facts->model_name[0] ? facts->model_name : "this host");
 	axplace_text_add(&text, "</text>\n%s</svg>\n",
 			 s.body.buf && !s.body.failed ? s.body.buf : "");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool axplace_would_work(const struct place *p, const struct axplace_request *request,
 			unsigned leave_out)
@@ -18,7 +19,6 @@ bool axplace_would_work(const struct place *p, const struct axplace_request *req
 		.held = p->held,
 		.any_cpuset = leave_out & PLACE_NO_CPUSET,
 		.ignore_memory = leave_out & PLACE_NO_MEMORY,
-		.ignore_held = request->pin_count && request->may_overcommit,
 	};
 	struct choice best = {0}, second = {0};
 	bool found = false;
@@ -44,11 +44,21 @@ static const char *limit_of_nodes(const struct place *p, char *buf, size_t buf_s
 	return buf;
 }
 
+/* What there is no room for is left out whole, and said to be: half a number would be another.
+ * Returns how much is used, buf_size once something was left out. */
 static size_t append(char *buf, size_t buf_size, size_t used, const char *text)
 {
-	if (used < buf_size)
-		used += (size_t)snprintf(buf + used, buf_size - used, "%s", text);
-	return used < buf_size ? used : buf_size;
+	static const char more[] = ", ...";
+	size_t length = strlen(text);
+
+	if (used == buf_size)
+		return used;
+	if (used + length + sizeof(more) > buf_size) {
+		memcpy(buf + used, more, sizeof(more));
+		return buf_size;
+	}
+	memcpy(buf + used, text, length + 1);
+	return used + length;
 }
 
 /* "node 0 has 8 CPUs in 4 cores, node 1 ...", as far as there is room. */
@@ -64,8 +74,9 @@ static void list_cpus(const struct place *p, char *buf, size_t buf_size)
 
 		for (uint32_t c = 0; c < node->core_count; c++)
 			untouched += !node->cores[c].stranger;
-		snprintf(part, sizeof(part), "%snode %u has %u in %u cores", used ? ", " : "",
-			 p->facts->nodes[i].id, node->cpu_count, untouched);
+		snprintf(part, sizeof(part), "%snode %u has %u in %u core%s", used ? ", " : "",
+			 p->facts->nodes[i].id, node->cpu_count, untouched,
+			 untouched == 1 ? "" : "s");
 		used = append(buf, buf_size, used, part);
 	}
 }
@@ -73,7 +84,7 @@ static void list_cpus(const struct place *p, char *buf, size_t buf_size)
 /* How the host's other CPUs are lost to this request. */
 static void list_lost(const struct place *p, char *buf, size_t buf_size)
 {
-	uint32_t offline = 0, forbidden = 0, held = 0, kept = 0;
+	uint32_t offline = 0, forbidden = 0, held = 0, kept = 0, elsewhere = 0;
 	const struct {
 		const uint32_t *count;
 		const char *what;
@@ -82,6 +93,8 @@ static void list_lost(const struct place *p, char *buf, size_t buf_size)
 		{&forbidden, "outside of the cpuset"},
 		{&held, "held by other VMs"},
 		{&kept, "kept free"},
+		{&elsewhere, p->request.whole_nodes ? "on nodes left out or of other VMs"
+						    : "on nodes left out"},
 	};
 	size_t used = 0;
 	char part[64];
@@ -94,6 +107,9 @@ static void list_lost(const struct place *p, char *buf, size_t buf_size)
 		forbidden += cpu->online && !cpu->allowed;
 		held += (p->cpu_flags[i] & PLACE_CPU_HELD) != 0;
 		kept += (p->cpu_flags[i] & PLACE_CPU_KEPT) != 0;
+		elsewhere += cpu->online && cpu->allowed && cpu->node < p->facts->node_count &&
+			     !p->nodes[cpu->node].eligible &&
+			     !(p->cpu_flags[i] & (PLACE_CPU_HELD | PLACE_CPU_KEPT));
 	}
 	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
 		if (!*rows[i].count)
@@ -112,16 +128,17 @@ static int refuse_cpus(const struct place *p, struct ax_error *err)
 	list_cpus(p, cpus, sizeof(cpus));
 	list_lost(p, lost, sizeof(lost));
 	return ax_error_set(err, AX_ERROR_CONFIGURATION, cpuset ? EPERM : ENOSPC,
-			    "placement: %s%u vCPUs%s do not fit%s: usable CPUs: %s%s",
+			    "placement: %s%u vCPU%s%s %s not fit%s: usable CPUs: %s%s",
 			    cpuset ? "the cpuset or affinity mask forbids it: " : "",
-			    p->request.vcpus,
+			    p->request.vcpus, p->request.vcpus == 1 ? "" : "s",
 			    p->request.cores == AXPLACE_CORES_OWN ? " with a core each" : "",
+			    p->request.vcpus == 1 ? "does" : "do",
 			    limit_of_nodes(p, limit, sizeof(limit)), cpus, lost);
 }
 
 static void list_memory(const struct place *p, char *buf, size_t buf_size)
 {
-	uint64_t page = axplace_page_size(p->request.backing);
+	uint64_t page = axas_page_size(p->request.backing);
 	size_t used = 0;
 	char part[128], size[24], name[24];
 
@@ -147,31 +164,34 @@ static void list_memory(const struct place *p, char *buf, size_t buf_size)
 
 static int refuse_memory(const struct place *p, struct ax_error *err)
 {
-	uint64_t page = axplace_page_size(p->request.backing), limit = p->facts->memory_limit_bytes;
+	uint64_t page = axas_page_size(p->request.backing), left = axplace_limit_left(p);
 	bool huge = p->request.backing_is_must && page > AXAS_PAGE_SIZE;
 	bool cpuset = axplace_would_work(p, &p->request, PLACE_NO_CPUSET);
-	char where[288], size[24], nodes[64], need[64] = "", part[24];
+	char where[288], size[24], nodes[64], need[64] = "", part[24], limit[24];
 
 	if (p->request.backing_is_must && p->request.backing == AXAS_BACKING_THP && !p->facts->thp)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, ENOMEM,
 				    "placement: transparent huge pages are wanted, and switched "
 				    "off on this host");
-	if (!huge && limit && p->request.memory_bytes > limit)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ENOMEM,
-				    "placement: %s of memory are more than the limit of the "
-				    "cgroup that AxVM runs in, %s",
-				    ax_format_size(p->request.memory_bytes, size, sizeof(size)),
-				    ax_format_size(limit, part, sizeof(part)));
+	if (!huge && p->request.memory_bytes > left)
+		return ax_error_set(
+			err, AX_ERROR_CONFIGURATION, ENOMEM,
+			"placement: %s of memory are more than the limit of the "
+			"cgroup that AxVM runs in leaves: %s of %s",
+			ax_format_size(p->request.memory_bytes, size, sizeof(size)),
+			ax_format_size(ax_align_down(left, AX_MIB), part, sizeof(part)),
+			ax_format_size(p->facts->memory_limit_bytes, limit, sizeof(limit)));
 	list_memory(p, where, sizeof(where));
 	if (huge)
 		snprintf(need, sizeof(need), " (%llu pages of %s)",
 			 (unsigned long long)(p->request.memory_bytes / page),
 			 ax_format_size(page, part, sizeof(part)));
 	return ax_error_set(err, AX_ERROR_CONFIGURATION, cpuset ? EPERM : ENOMEM,
-			    "placement: %s%s of memory%s for %u vCPUs are not free%s: %s",
+			    "placement: %s%s of memory%s for %u vCPU%s are not free%s: %s",
 			    cpuset ? "the cpuset forbids it: " : "",
 			    ax_format_size(p->request.memory_bytes, size, sizeof(size)), need,
-			    p->request.vcpus, limit_of_nodes(p, nodes, sizeof(nodes)), where);
+			    p->request.vcpus, p->request.vcpus == 1 ? "" : "s",
+			    limit_of_nodes(p, nodes, sizeof(nodes)), where);
 }
 
 int axplace_refuse(const struct place *p, struct ax_error *err)

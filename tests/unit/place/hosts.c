@@ -148,7 +148,7 @@ static void random_nodes(struct prng *prng, struct axhost_facts *facts, uint32_t
 			host_pool(facts, n, GIB, prng_below(prng, 4));
 		for (uint32_t k = 0; k < n; k++) {
 			uint8_t distance =
-				(uint8_t)(one_in(prng, 3) ? 11 + prng_below(prng, 20) : 21);
+				(uint8_t)(one_in(prng, 3) ? 10 + prng_below(prng, 20) : 21);
 
 			facts->distances[n * count + k] = distance;
 			facts->distances[k * count + n] =
@@ -156,8 +156,10 @@ static void random_nodes(struct prng *prng, struct axhost_facts *facts, uint32_t
 		}
 		facts->distances[n * count + n] = 10;
 	}
-	if (one_in(prng, 8))
+	if (one_in(prng, 8)) {
 		facts->memory_limit_bytes = (1 + prng_below(prng, 8)) * 256 * MIB;
+		facts->memory_limit_used_bytes = prng_below(prng, 5) * 256 * MIB;
+	}
 }
 
 static void random_request(struct prng *prng, struct scene *s)
@@ -187,6 +189,7 @@ static void random_request(struct prng *prng, struct scene *s)
 			s->keep_free[r->keep_free_count++] = facts->cpus[i].id;
 		if (one_in(prng, 8))
 			s->held_cpus[s->held.cpu_count++] = facts->cpus[i].id;
+		s->holders[i] = 1 + prng_below(prng, 3);
 	}
 	for (size_t i = 0; i < facts->node_count; i++) {
 		if (one_in(prng, 4))
@@ -201,13 +204,14 @@ static void random_request(struct prng *prng, struct scene *s)
 	r->keep_free = s->keep_free;
 	r->nodes = s->nodes;
 	s->held.cpus = s->held_cpus;
+	s->held.holders = one_in(prng, 2) ? s->holders : NULL;
 	s->held.memory = s->held_memory;
 }
 
 void scene_random(struct prng *prng, bool small, struct scene *ret_scene)
 {
 	memset(ret_scene, 0, sizeof(*ret_scene));
-	random_nodes(prng, &ret_scene->facts, small ? 3 : 8);
+	random_nodes(prng, &ret_scene->facts, small ? 3 : 12);
 	random_cpus(prng, &ret_scene->facts, small ? 8 : 48);
 	random_request(prng, ret_scene);
 }

@@ -34,8 +34,8 @@ struct scene {
 	struct axhost_facts facts;
 	struct axplace_request request;
 	struct axplace_held held;
-	uint32_t pins[64], keep_free[64], nodes[8], held_cpus[64];
-	struct axplace_held_memory held_memory[8];
+	uint32_t pins[64], keep_free[64], nodes[16], held_cpus[64], holders[64];
+	struct axplace_held_memory held_memory[16];
 };
 void scene_random(struct prng *prng, bool small, struct scene *ret_scene);
 void scene_free(struct scene *scene);
@@ -48,7 +48,7 @@ const char *plan_wrong(const struct axhost_facts *facts, const struct axprof *pr
 		       const struct axplace_plan *plan);
 /* What a set of CPUs (indices; one for each vCPU) with memory on a set of nodes costs. */
 void cost_of(const struct axhost_facts *facts, const struct axplace_request *request,
-	     const struct axplace_held *held, bool take_held, const uint32_t *cpus,
+	     const struct axplace_held *held, uint32_t most_holders, const uint32_t *cpus,
 	     const bool *memory, uint32_t pages, uint32_t *ret_cost);
 /* The least cost of all CPUs and nodes; false: there is no plan. Without pins and overcommitment;
  * at most 10 CPUs and 3 nodes. */
@@ -60,8 +60,11 @@ uint32_t page_steps(enum axas_backing wanted, enum axas_backing backing);
 /* Bytes that the plan may take of the node at this page size, before rounding. */
 uint64_t room_of(const struct axhost_facts *facts, const struct axplace_request *request,
 		 const struct axplace_held *held, uint32_t node, enum axas_backing backing);
+/* What a guest node has at least. */
+uint64_t least_of(const struct axplace_request *request, enum axas_backing backing);
 bool cpu_usable(const struct axhost_facts *facts, const struct axplace_request *request,
-		const struct axplace_held *held, bool take_held, uint32_t index);
+		const struct axplace_held *held, uint32_t most_holders, uint32_t index);
+uint32_t holders_of(const struct axplace_held *held, uint32_t id);
 bool is_held(const struct axplace_held *held, uint32_t id);
 bool node_may(const struct axhost_facts *facts, const struct axplace_request *request,
 	      const struct axplace_held *held, uint32_t node);

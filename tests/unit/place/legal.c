@@ -11,6 +11,25 @@
 		}                                                  \
 	} while (0)
 
+/* The host's, of those that a guest can be told (axarch_topology). */
+static uint32_t guest_distance(const struct axhost_facts *facts, uint32_t from, uint32_t to)
+{
+	uint32_t distance = far_from(facts, from, to);
+
+	return from == to ? 10 : distance < 11 ? 11 : distance;
+}
+
+/* What a guest node's vCPUs are of all vCPUs, of the memory. */
+static uint64_t share_of(const struct axplace_request *request, const struct axplace_plan *plan,
+			 size_t guest_node)
+{
+	uint64_t vcpus = 0;
+
+	for (size_t v = 0; v < plan->vcpu_count; v++)
+		vcpus += plan->vcpus[v].guest_node == guest_node;
+	return request->memory_bytes / request->vcpus * vcpus;
+}
+
 static const char *memory_wrong(const struct axhost_facts *facts,
 				const struct axplace_request *request,
 				const struct axplace_held *held, const struct axplace_plan *plan,
@@ -18,6 +37,7 @@ static const char *memory_wrong(const struct axhost_facts *facts,
 {
 	bool roomy = true;
 	uint64_t sum = 0, unit = granule_of(plan->memory[0].backing);
+	uint64_t least = least_of(request, plan->memory[0].backing), shorter = 0;
 
 	for (size_t i = 0; i < plan->memory_count; i++) {
 		const struct axplace_memory *m = &plan->memory[i];
@@ -31,26 +51,27 @@ static const char *memory_wrong(const struct axhost_facts *facts,
 			return text_buf;
 		snprintf(text_buf, text_size, "guest node %zu: %llu bytes", i,
 			 (unsigned long long)m->size_bytes);
-		if (!m->size_bytes || m->size_bytes % page_of(m->backing) ||
-		    (m->size_bytes % unit && i + 1 < plan->memory_count) ||
+		shorter += m->size_bytes % unit != 0;
+		if (m->size_bytes % page_of(m->backing) || shorter > 1 ||
+		    (m->size_bytes < least && m->size_bytes < request->memory_bytes) ||
 		    m->size_bytes > room_of(facts, request, held, node, m->backing))
 			return text_buf;
 		sum += m->size_bytes;
 		for (size_t k = 0; k < plan->memory_count; k++)
 			if (plan->distances[i * plan->memory_count + k] !=
-			    far_from(facts, node, node_at(facts, plan->memory[k].node)))
+			    guest_distance(facts, node, node_at(facts, plan->memory[k].node)))
 				return "distances are not the host's";
 	}
-	/* Where every node has room for all of it, it is in proportion to vCPUs, up to rounding. */
+	/* Where every node has room for all of it, and is to have the least at least, it is in
+	 * proportion to vCPUs, up to rounding. */
 	for (size_t i = 0; i < plan->memory_count; i++)
-		roomy &= room_of(facts, request, held, node_at(facts, plan->memory[i].node),
+		roomy &= share_of(request, plan, i) >= least &&
+			 room_of(facts, request, held, node_at(facts, plan->memory[i].node),
 				 plan->memory[i].backing) >= request->memory_bytes + unit;
 	for (size_t i = 0; i < plan->memory_count && roomy; i++) {
-		uint64_t vcpus = 0, share, slack = unit * (plan->memory_count + 1);
+		uint64_t share = share_of(request, plan, i);
+		uint64_t slack = unit * (plan->memory_count + 1);
 
-		for (size_t v = 0; v < plan->vcpu_count; v++)
-			vcpus += plan->vcpus[v].guest_node == i;
-		share = request->memory_bytes / request->vcpus * vcpus;
 		if (plan->memory[i].size_bytes + slack < share ||
 		    plan->memory[i].size_bytes > share + slack)
 			return "memory is not in proportion to vCPUs";
@@ -64,13 +85,20 @@ const char *plan_wrong(const struct axhost_facts *facts, const struct axprof *pr
 {
 	static char text[200];
 	uint32_t cpus[4096], cost[AXPLACE_COSTS], used = 0, widest = 0;
-	bool memory[64] = {false}, mine[4096] = {false}, dedicated = true,
-	     take_held = request->may_overcommit;
+	uint32_t most_holders = request->may_overcommit ? UINT32_MAX : 0, most = 0;
+	bool memory[64] = {false}, mine[4096] = {false}, dedicated = true;
 	const char *wrong;
 
-	/* Where no other CPU is left, or pins say so, CPUs of others may be taken. */
+	/* Where no other CPU is left, or pins say so, CPUs of others may be taken: without pins of
+	 * no more others than it takes for a CPU each. */
+	for (size_t v = 0; v < plan->vcpu_count; v++)
+		if (holders_of(held, plan->vcpus[v].cpu) > most)
+			most = holders_of(held, plan->vcpus[v].cpu);
+	if (!request->pin_count && !plan->cost[AXPLACE_COST_OVERCOMMIT] && most < most_holders)
+		most_holders = most;
 	for (uint32_t i = 0; i < facts->cpu_count && !request->pin_count; i++)
-		take_held &= !cpu_usable(facts, request, held, false, i);
+		if (cpu_usable(facts, request, held, 0, i))
+			most_holders = 0;
 	CHECK(request->vcpus && plan->vcpu_count == request->vcpus && plan->memory_count, "counts");
 	wrong = memory_wrong(facts, request, held, plan, text, sizeof(text));
 	if (wrong)
@@ -83,7 +111,7 @@ const char *plan_wrong(const struct axhost_facts *facts, const struct axprof *pr
 
 		cpus[v] = cpu_at(facts, vcpu->cpu);
 		CHECK(cpus[v] != UINT32_MAX, "vcpu %zu: no CPU %u", v, vcpu->cpu);
-		CHECK(cpu_usable(facts, request, held, take_held, cpus[v]),
+		CHECK(cpu_usable(facts, request, held, most_holders, cpus[v]),
 		      "vcpu %zu: CPU %u is not usable", v, vcpu->cpu);
 		dedicated &= !mine[cpus[v]] && !is_held(held, vcpu->cpu);
 		CHECK(request->may_overcommit || !mine[cpus[v]], "vcpu %zu: CPU %u again", v,
@@ -168,7 +196,7 @@ const char *plan_wrong(const struct axhost_facts *facts, const struct axprof *pr
 	}
 	CHECK(plan->note_count > 0 && plan->profile && !strcmp(plan->profile, profile->name),
 	      "notes, profile");
-	cost_of(facts, request, held, take_held, cpus, memory,
+	cost_of(facts, request, held, most_holders, cpus, memory,
 		page_steps(request->backing, plan->memory[0].backing), cost);
 	for (int i = 0; i < AXPLACE_COSTS; i++)
 		CHECK(cost[i] == plan->cost[i], "cost %s is %u, not %u",

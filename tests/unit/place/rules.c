@@ -6,12 +6,17 @@
 
 #include <stdio.h>
 
-bool is_held(const struct axplace_held *held, uint32_t id)
+uint32_t holders_of(const struct axplace_held *held, uint32_t id)
 {
 	for (size_t i = 0; held && i < held->cpu_count; i++)
 		if (held->cpus[i] == id)
-			return true;
-	return false;
+			return held->holders ? held->holders[i] : 1;
+	return 0;
+}
+
+bool is_held(const struct axplace_held *held, uint32_t id)
+{
+	return holders_of(held, id) > 0;
 }
 
 bool has_id(const uint32_t *ids, size_t count, uint32_t id)
@@ -56,13 +61,14 @@ bool node_may(const struct axhost_facts *facts, const struct axplace_request *re
 }
 
 bool cpu_usable(const struct axhost_facts *facts, const struct axplace_request *request,
-		const struct axplace_held *held, bool take_held, uint32_t index)
+		const struct axplace_held *held, uint32_t most_holders, uint32_t index)
 {
 	const struct axhost_cpu *cpu = &facts->cpus[index];
 
 	return cpu->online && cpu->allowed && cpu->node < facts->node_count &&
 	       !has_id(request->keep_free, request->keep_free_count, cpu->id) &&
-	       (take_held || !is_held(held, cpu->id)) && node_may(facts, request, held, cpu->node);
+	       holders_of(held, cpu->id) <= most_holders &&
+	       node_may(facts, request, held, cpu->node);
 }
 
 uint64_t granule_of(enum axas_backing backing)
@@ -93,11 +99,15 @@ uint64_t room_of(const struct axhost_facts *facts, const struct axplace_request 
 			held_bytes += held->memory[i].bytes;
 	}
 	if (page == 4096) {
-		if (facts->memory_limit_bytes && request->memory_bytes > facts->memory_limit_bytes)
+		if (facts->memory_limit_bytes &&
+		    request->memory_bytes + facts->memory_limit_used_bytes >
+			    facts->memory_limit_bytes)
 			return 0;
 		if (backing == AXAS_BACKING_THP && !facts->thp)
 			return 0;
 		room = n->memory_free_bytes;
+		held_bytes += n->memory_bytes / 64;
+		held_bytes += n->memory_bytes < 512 * MIB ? n->memory_bytes / 8 : 64 * MIB;
 	}
 	for (size_t i = 0; i < n->pool_count && page > 4096; i++)
 		if (n->pools[i].page_size_bytes == page) {
@@ -105,6 +115,14 @@ uint64_t room_of(const struct axhost_facts *facts, const struct axplace_request 
 			held_bytes = (held_bytes + page - 1) / page * page;
 		}
 	return room > held_bytes ? room - held_bytes : 0;
+}
+
+uint64_t least_of(const struct axplace_request *request, enum axas_backing backing)
+{
+	uint64_t unit = granule_of(backing), least = unit > 64 * MIB ? unit : 64 * MIB;
+	uint64_t all = (request->memory_bytes + unit - 1) / unit * unit;
+
+	return all < least ? all : least;
 }
 
 uint32_t page_steps(enum axas_backing wanted, enum axas_backing backing)
@@ -123,7 +141,7 @@ uint32_t page_steps(enum axas_backing wanted, enum axas_backing backing)
 }
 
 void cost_of(const struct axhost_facts *facts, const struct axplace_request *request,
-	     const struct axplace_held *held, bool take_held, const uint32_t *cpus,
+	     const struct axplace_held *held, uint32_t most_holders, const uint32_t *cpus,
 	     const bool *memory, uint32_t pages, uint32_t *ret_cost)
 {
 	uint32_t nodes = (uint32_t)facts->node_count, used = 0, with_vcpus = 0, cores = 0;
@@ -164,7 +182,7 @@ void cost_of(const struct axhost_facts *facts, const struct axplace_request *req
 			bool core_used = false;
 
 			if (facts->cpus[i].node != n ||
-			    !cpu_usable(facts, request, held, take_held, i))
+			    !cpu_usable(facts, request, held, most_holders, i))
 				continue;
 			usable++;
 			for (uint32_t v = 0; v < request->vcpus; v++)
@@ -225,7 +243,7 @@ static bool memory_fits(const struct axhost_facts *facts, const struct axplace_r
 			enum axas_backing backing)
 {
 	uint64_t unit = granule_of(backing), units = (request->memory_bytes + unit - 1) / unit;
-	uint64_t room = 0, count = 0;
+	uint64_t room = 0, count = 0, least = least_of(request, backing);
 
 	if (request->memory_bytes % page_of(backing))
 		return false;
@@ -234,12 +252,12 @@ static bool memory_fits(const struct axhost_facts *facts, const struct axplace_r
 
 		if (!memory[n])
 			continue;
-		if (!here)
+		if (here * unit < least)
 			return false;
 		room += here;
 		count++;
 	}
-	return count && count <= units && room >= units;
+	return count && (count == 1 || count * least <= request->memory_bytes) && room >= units;
 }
 
 bool brute_force(const struct axhost_facts *facts, const struct axprof *profile,
@@ -254,7 +272,7 @@ bool brute_force(const struct axhost_facts *facts, const struct axprof *profile,
 		if ((uint32_t)__builtin_popcount(set) != request->vcpus)
 			continue;
 		for (uint32_t i = 0; i < facts->cpu_count; i++)
-			if (set >> i & 1 && cpu_usable(facts, request, held, false, i))
+			if (set >> i & 1 && cpu_usable(facts, request, held, 0, i))
 				cpus[count++] = i;
 		if (count != request->vcpus)
 			continue;
@@ -281,7 +299,7 @@ bool brute_force(const struct axhost_facts *facts, const struct axprof *profile,
 				    !memory_fits(facts, request, held, memory,
 						 (enum axas_backing)b))
 					continue;
-				cost_of(facts, request, held, false, cpus, memory, steps, cost);
+				cost_of(facts, request, held, 0, cpus, memory, steps, cost);
 				for (size_t i = 0; i < AXPLACE_COSTS && found; i++) {
 					if (cost[i] == ret_cost[i])
 						continue;

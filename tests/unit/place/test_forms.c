@@ -93,8 +93,38 @@ static void test_picture(void **state)
 	(void)state;
 	small_scene(&s);
 	plan = plan_of(&s);
-	assert_int_equal(axplace_to_picture(&s.facts, plan, 40, &text, NULL), 0);
+	assert_int_equal(axplace_to_picture(&s.facts, plan, 40, AXPLACE_LINES_UTF8, &text, NULL),
+			 0);
 	assert_string_equal(text, small_picture);
+	free(text);
+	axplace_free(plan);
+	scene_free(&s);
+}
+
+/* The picture with an ASCII character for each stroke: those of UTF-8 are all of three bytes. */
+static void test_picture_in_ascii(void **state)
+{
+	char expected[sizeof(small_picture)], *to = expected;
+	struct axplace_plan *plan;
+	struct scene s;
+	char *text;
+
+	(void)state;
+	for (const char *from = small_picture; *from; from++) {
+		const char *stroke = !strncmp(from, "─", 3)   ? "-"
+				     : !strncmp(from, "│", 3) ? "|"
+							      : "+";
+		const bool is_ascii = (unsigned char)*from < 0x80;
+
+		memcpy(to++, is_ascii ? from : stroke, 1);
+		from += is_ascii ? 0 : 2;
+	}
+	*to = '\0';
+	small_scene(&s);
+	plan = plan_of(&s);
+	assert_int_equal(axplace_to_picture(&s.facts, plan, 40, AXPLACE_LINES_ASCII, &text, NULL),
+			 0);
+	assert_string_equal(text, expected);
 	free(text);
 	axplace_free(plan);
 	scene_free(&s);
@@ -177,9 +207,10 @@ static void test_random_forms(void **state)
 			for (size_t i = 0; i < s.facts.cpu_count; i++)
 				online += s.facts.cpus[i].online;
 			for (unsigned columns = 40; columns <= 120; columns += 16) {
-				assert_int_equal(
-					axplace_to_picture(&s.facts, plan, columns, &text, NULL),
-					0);
+				assert_int_equal(axplace_to_picture(&s.facts, plan, columns,
+								    AXPLACE_LINES_UTF8, &text,
+								    NULL),
+						 0);
 				check_widths(text, columns);
 				assert_int_equal(count_of(text, "┌─ node"), s.facts.node_count);
 				free(text);
@@ -204,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_picture),
+		cmocka_unit_test(test_picture_in_ascii),
 		cmocka_unit_test(test_random_forms),
 	};
 

@@ -42,7 +42,7 @@ typedef int form_fn(const struct axhost_facts *facts, const struct axplace_plan 
 static int picture(const struct axhost_facts *facts, const struct axplace_plan *plan,
 		   char **ret_text, struct ax_error *err)
 {
-	return axplace_to_picture(facts, plan, 80, ret_text, err);
+	return axplace_to_picture(facts, plan, 80, AXPLACE_LINES_UTF8, ret_text, err);
 }
 
 static void check_form(const struct axhost_facts *facts, const struct axplace_plan *plan,

@@ -65,6 +65,7 @@ static void reverse(struct scene *s)
 	swap(s->keep_free, s->request.keep_free_count);
 	swap(s->nodes, s->request.node_count);
 	swap(s->held_cpus, s->held.cpu_count);
+	swap(s->holders, s->held.cpu_count);
 	for (size_t i = 0; i < s->held.memory_count / 2; i++) {
 		struct axplace_held_memory m = s->held_memory[i];
 
@@ -158,6 +159,13 @@ static void test_large(void **state)
 	}
 }
 
+static void hold_all(struct scene *s)
+{
+	for (size_t i = 0; i < s->facts.cpu_count; i++)
+		s->held_cpus[i] = s->facts.cpus[i].id;
+	s->held.cpu_count = s->facts.cpu_count;
+}
+
 /* With overcommitment only memory can be short; vCPUs differ by one at most in what they get. */
 static void test_overcommit(void **state)
 {
@@ -176,6 +184,8 @@ static void test_overcommit(void **state)
 		s.request.vcpus = 1 + prng_below(&prng, 24);
 		if (s.request.cores == AXPLACE_CORES_OWN)
 			s.request.cores = AXPLACE_CORES_AUTO;
+		if (number % 4 == 0)
+			hold_all(&s);
 		if (!plan_twice(&s, profile, number, &plan) && plan->cost[0]) {
 			for (size_t v = 0; v < plan->vcpu_count; v++)
 				load[plan->vcpus[v].cpu]++;

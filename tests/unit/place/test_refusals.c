@@ -131,6 +131,23 @@ static size_t follow(struct axhost_facts *facts, const struct axplace_request *r
 	return count;
 }
 
+/* What is told to have no way out has none: the least there is, without any limit. */
+static void must_be_hopeless(const struct scene *s, const struct axprof *profile)
+{
+	const uint64_t granule = granule_of(s->request.backing);
+	const struct axplace_request least = {
+		.vcpus = 1,
+		.memory_bytes =
+			s->request.memory_bytes < granule ? s->request.memory_bytes : granule,
+		.backing = s->request.backing,
+	};
+	struct axplace_plan *plan = NULL;
+
+	if (!axplace_make(&s->facts, profile, &least, &s->held, &plan, NULL))
+		fail_msg("there is a way out");
+	axplace_free(plan);
+}
+
 static void test_random_advice(void **state)
 {
 	const struct axprof *profile = profile_by_name("generic");
@@ -149,6 +166,8 @@ static void test_random_advice(void **state)
 		if (r && r != -EINVAL) {
 			refused++;
 			commands += strstr(err.hint, "echo ") != NULL;
+			if (!strncmp(err.hint, "nothing smaller", 15))
+				must_be_hopeless(&s, profile);
 			advice += follow(&s.facts, &s.request, &s.held, err.hint);
 		}
 		axplace_free(plan);
@@ -183,14 +202,14 @@ static void test_memory_of_one_node(void **state)
 	s.request = (struct axplace_request){.vcpus = 4, .memory_bytes = 100 * GIB, .max_nodes = 1};
 	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
 	assert_string_equal(err.message, "placement: 100G of memory for 4 vCPUs are not free on at "
-					 "most 1 node: node 0 has 64G, node 1 has 64G");
-	assert_string_equal(err.hint, "would work: max_nodes=2, or memory=64G");
+					 "most 1 node: node 0 has 64448M, node 1 has 64448M");
+	assert_string_equal(err.hint, "would work: max_nodes=2, or memory=61G");
 	assert_int_equal(follow(&facts, &s.request, NULL, err.hint), 2);
 
 	s.request.memory_bytes = 200 * GIB;
 	s.request.max_nodes = 0;
 	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
-	assert_string_equal(err.hint, "would work: memory=128G");
+	assert_string_equal(err.hint, "would work: memory=122G");
 	scene_free(&s);
 }
 
@@ -321,6 +340,84 @@ static void test_cpuset(void **state)
 	scene_free(&s);
 }
 
+/* Two limits, either of which is one too many; and what no change can help. */
+static void test_several_changes(void **state)
+{
+	struct axhost_facts facts = host_make(2, 4, 2, 8 * GIB);
+	const uint32_t nodes[] = {1}, held_cpus[] = {0};
+	const struct axplace_held held = {.cpus = held_cpus, .cpu_count = 1};
+	uint32_t pins[20];
+	struct scene s = {.facts = facts};
+	struct ax_error err;
+
+	(void)state;
+	for (uint32_t v = 0; v < AX_ARRAY_LEN(pins); v++)
+		pins[v] = 4 + v % 4;
+	facts.nodes[1].memory_free_bytes = 0;
+	s.request = (struct axplace_request){.vcpus = 2,
+					     .memory_bytes = GIB,
+					     .backing = AXAS_BACKING_HUGETLB_2M,
+					     .backing_is_must = true,
+					     .nodes = nodes,
+					     .node_count = 1};
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
+	assert_string_equal(err.hint, "would work: backing_is_must=no with nodes=all");
+	assert_int_equal(follow(&facts, &s.request, NULL, err.hint), 1);
+	/* Then still too many vCPUs. */
+	s.request.vcpus = 20;
+	s.request.backing_is_must = false;
+	s.request.memory_bytes = 16 * GIB;
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOSPC);
+	assert_string_equal(err.hint, "would work: nodes=all with vcpus=16 with memory=7808M");
+	assert_int_equal(follow(&facts, &s.request, NULL, err.hint), 1);
+	/* Who pins twice to a CPU wants overcommitment there, not anywhere. */
+	s.request = (struct axplace_request){.vcpus = 20,
+					     .memory_bytes = GIB,
+					     .pins = pins,
+					     .pin_count = 20,
+					     .max_nodes = 1,
+					     .may_overcommit = true};
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
+	assert_string_equal(err.hint, "would work: max_nodes=2");
+	/* Smaller pages than 2 MiB are not in the pool of those. */
+	host_pool(&facts, 0, 2 * MIB, 512);
+	facts.nodes[0].memory_free_bytes = 0;
+	s.request = (struct axplace_request){.vcpus = 2,
+					     .memory_bytes = 4 * GIB,
+					     .backing = AXAS_BACKING_HUGETLB_2M,
+					     .backing_is_must = true,
+					     .nodes = nodes,
+					     .node_count = 1};
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
+	assert_string_equal(err.hint, "would work: nodes=all with memory=1G");
+	facts.nodes[0].pool_count = 0;
+	s.request.vcpus = 20;
+	s.request.backing_is_must = false;
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOSPC);
+	assert_string_equal(err.hint, "nothing smaller works either: change what this host offers");
+	assert_int_equal(refuse(&facts, &s.request, &held, &err), -ENOSPC);
+	assert_string_equal(err.hint, "nothing smaller works either: end another VM, or change "
+				      "what this host offers");
+	scene_free(&s);
+}
+
+/* What is too long to be told whole ends where a part does. */
+static void test_long_lists(void **state)
+{
+	struct axhost_facts facts = host_make(64, 2, 2, 8 * GIB);
+	struct axplace_request request = {.vcpus = 500, .memory_bytes = GIB};
+	struct scene s = {.facts = facts};
+	struct ax_error err;
+
+	(void)state;
+	assert_int_equal(refuse(&facts, &request, NULL, &err), -ENOSPC);
+	assert_non_null(strstr(err.message, "cores, ..."));
+	request = (struct axplace_request){.vcpus = 1, .memory_bytes = 1024 * GIB};
+	assert_int_equal(refuse(&facts, &request, NULL, &err), -ENOMEM);
+	assert_non_null(strstr(err.message, "M, ..."));
+	scene_free(&s);
+}
+
 /* Requests that make no sense, each told apart. */
 static void test_contradictions(void **state)
 {
@@ -368,13 +465,40 @@ static void test_contradictions(void **state)
 	scene_free(&s);
 }
 
+/* Pins on what is there, but not for us. */
+static void test_pins_beside_others(void **state)
+{
+	struct axhost_facts facts = host_make(1, 4, 2, 8 * GIB);
+	const uint32_t pins[] = {1}, held_cpus[] = {1}, held_sibling[] = {5};
+	struct axplace_request request = {
+		.vcpus = 1, .memory_bytes = GIB, .pins = pins, .pin_count = 1};
+	struct axplace_held held = {.cpus = held_cpus, .cpu_count = 1};
+	struct scene s = {.facts = facts};
+	struct ax_error err;
+
+	(void)state;
+	assert_int_equal(refuse(&facts, &request, &held, &err), -ENOSPC);
+	assert_non_null(strstr(err.message, "is held by another VM"));
+	request.cores = AXPLACE_CORES_OWN;
+	held.cpus = held_sibling;
+	assert_int_equal(refuse(&facts, &request, &held, &err), -ENOSPC);
+	assert_non_null(strstr(err.message, "shares its core with another VM"));
+	scene_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_advice),  cmocka_unit_test(test_memory_of_one_node),
-		cmocka_unit_test(test_cpus),           cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_promised_pages), cmocka_unit_test(test_cpuset),
+		cmocka_unit_test(test_random_advice),
+		cmocka_unit_test(test_memory_of_one_node),
+		cmocka_unit_test(test_cpus),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_promised_pages),
+		cmocka_unit_test(test_cpuset),
+		cmocka_unit_test(test_several_changes),
+		cmocka_unit_test(test_long_lists),
 		cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_pins_beside_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
