@@ -109,6 +109,20 @@ enum axcfg_gic { AXCFG_GIC_AUTO, AXCFG_GIC_2, AXCFG_GIC_3 };
 enum axcfg_uart { AXCFG_UART_AUTO, AXCFG_UART_16550, AXCFG_UART_PL011 };
 enum axcfg_transport { AXCFG_TRANSPORT_AUTO, AXCFG_TRANSPORT_MMIO, AXCFG_TRANSPORT_PCI };
 enum axcfg_io_engine { AXCFG_IO_AUTO, AXCFG_IO_URING, AXCFG_IO_EPOLL };
+enum axcfg_placement {
+	AXCFG_PLACEMENT_AUTO,
+	AXCFG_PLACEMENT_DEDICATED,
+	AXCFG_PLACEMENT_SHARED,
+	AXCFG_PLACEMENT_OFF
+};
+enum axcfg_cores { AXCFG_CORES_AUTO, AXCFG_CORES_OWN, AXCFG_CORES_SMT };
+enum axcfg_idle { AXCFG_IDLE_AUTO, AXCFG_IDLE_HOST, AXCFG_IDLE_GUEST };
+enum axcfg_scheduler {
+	AXCFG_SCHEDULER_OTHER,
+	AXCFG_SCHEDULER_BATCH,
+	AXCFG_SCHEDULER_FIFO,
+	AXCFG_SCHEDULER_RR
+};
 enum axcfg_irq_mode { AXCFG_IRQ_EMULATED, AXCFG_IRQ_NONE };
 enum axcfg_on_event { AXCFG_ON_EXIT, AXCFG_ON_RESTART };
 enum axcfg_unclaimed { AXCFG_UNCLAIMED_IGNORE, AXCFG_UNCLAIMED_FAULT };
@@ -132,11 +146,20 @@ struct axcfg {
 		uint64_t count;
 		struct axcfg_uint_list ids;      /* hardware ids, one per vCPU, or empty */
 		struct axcfg_uint_list affinity; /* host CPU per vCPU, or empty */
+		uint32_t idle, scheduler;
+		uint64_t priority; /* in the classes fifo and rr */
 	} cpus;
+	/* Where it may run and how; docs/placement.md. */
+	struct {
+		uint32_t mode, cores;
+		struct axcfg_uint_list nodes, keep_free; /* of the host */
+		uint64_t max_nodes;                      /* 0: any */
+		bool spread, whole_nodes, overcommit;
+	} placement;
 	struct {
 		uint64_t size_bytes;
 		uint32_t backing;
-		bool populate, lock;
+		bool populate, prefault, lock; /* prefault: only what a plan binds to nodes */
 		struct axcfg_region regions[AXCFG_MAX_REGIONS];
 		size_t region_count;
 	} memory;
@@ -158,7 +181,7 @@ struct axcfg {
 		uint64_t size_bytes, stats_ns;
 	} balloon;
 	struct {
-		uint64_t threads;                /* 0: as the plan says */
+		uint64_t threads;                /* 0: as the plan says, else one */
 		struct axcfg_uint_list affinity; /* host CPU per I/O thread, or empty */
 		uint32_t engine;
 	} io;
@@ -178,8 +201,7 @@ struct axcfg {
 	bool timeline; /* and where the time to boot went */
 };
 
-/* ---- building
- * ------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 struct axcfg_builder;
 int axcfg_builder_create(struct axcfg_builder **ret_builder, struct ax_error *err) AX_MUST_CHECK;
@@ -204,8 +226,7 @@ int axcfg_builder_finish(struct axcfg_builder *builder, const struct axcfg **ret
 			 struct ax_error *err) AX_MUST_CHECK;
 void axcfg_destroy(const struct axcfg *config); /* NULL is fine */
 
-/* ---- looking at it
- * --------------------------------------------------------------------------------- */
+/* ---- looking at it --------------------------------------------------------------------------- */
 
 /* The configuration as JSON that axcfg_builder_file accepts; *ret_text is malloc'ed, the caller's.
  */

@@ -12,8 +12,8 @@
 struct words {
 	int argc, next;
 	char *const *argv;
-	bool only_operands; /* after -- */
-	uint64_t seen;      /* lists this command line has started (bit = schema row) */
+	bool only_operands;        /* after -- */
+	bool seen[AXCFG_MAX_ROWS]; /* lists that this command line has started, by schema row */
 };
 
 static const struct axcfg_option *by_letter(char letter)
@@ -37,19 +37,26 @@ static int unknown(const char *word, struct ax_error *err)
 	return ax_error_hint(err, "`axvm run --help` lists all options");
 }
 
-/* The value of a flag: what stands behind '=' or glued to the letter, else the next word. */
+/*
+ * The value of a flag: what stands behind '=' or glued to the letter, else the next word. One that
+ * looks like the next option is a value that was forgotten, unless '=' joins it.
+ */
 static int take_value(struct words *words, const char *attached, const char *flag,
 		      const char *metavar, const char **ret_value, struct ax_error *err)
 {
 	if (attached) {
 		*ret_value = attached;
-	} else if (words->next < words->argc) {
-		*ret_value = words->argv[words->next++];
-	} else {
-		ax_error_set(err, AX_ERROR_USAGE, EINVAL, "%s wants a value", flag);
-		return ax_error_hint(err, "write %s %s", flag, metavar ? metavar : "VALUE");
+		return 0;
 	}
-	return 0;
+	if (words->next < words->argc && strncmp(words->argv[words->next], "--", 2) != 0) {
+		*ret_value = words->argv[words->next++];
+		return 0;
+	}
+	ax_error_set(err, AX_ERROR_USAGE, EINVAL, "%s wants a value", flag);
+	if (words->next < words->argc)
+		return ax_error_hint(err, "write %s %s, or %s=%.64s if that is meant", flag,
+				     metavar ? metavar : "VALUE", flag, words->argv[words->next]);
+	return ax_error_hint(err, "write %s %s", flag, metavar ? metavar : "VALUE");
 }
 
 static size_t row_index(const struct axcfg_option *row)
@@ -74,8 +81,8 @@ static int apply(struct axcfg_builder *builder, struct words *words, const struc
 	if (rc)
 		return rc;
 	/* The first --disk of a command line replaces the file's disks, further ones add. */
-	if (row->type == AXCFG_OBJECTS && !(words->seen & (1ULL << row_index(row)))) {
-		words->seen |= 1ULL << row_index(row);
+	if (row->type == AXCFG_OBJECTS && !words->seen[row_index(row)]) {
+		words->seen[row_index(row)] = true;
 		axcfg_value_clear(row, builder->config);
 	}
 	return axcfg_value_set(row, builder->config, value, &source, err);

@@ -73,23 +73,110 @@ static int check_memory(const struct axcfg *config, struct ax_error *err)
 	return 0;
 }
 
+static bool has_twice(const struct axcfg_uint_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (list->values[i] == list->values[j])
+				return true;
+	return false;
+}
+
+/* Words for the planner, in a mode that has none. */
+static int check_words(const struct axcfg *config, struct ax_error *err)
+{
+	const uint32_t mode = config->placement.mode;
+	const struct {
+		const char *name;
+		bool given;
+	} words[] = {
+		{"nodes", config->placement.nodes.count},
+		{"max_nodes", config->placement.max_nodes},
+		{"keep_free", config->placement.keep_free.count},
+		{"spread", config->placement.spread},
+		{"whole_nodes", config->placement.whole_nodes},
+		{"cores", config->placement.cores != AXCFG_CORES_AUTO},
+		{"overcommit", config->placement.overcommit},
+	};
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(words); i++) {
+		if (!words[i].given ||
+		    (mode != AXCFG_PLACEMENT_SHARED && mode != AXCFG_PLACEMENT_OFF))
+			continue;
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "placement.%s is for a plan, placement.mode %s has none",
+			     words[i].name, mode == AXCFG_PLACEMENT_OFF ? "off" : "shared");
+		return ax_error_hint(err, "leave out one of the two");
+	}
+	return 0;
+}
+
+/* What can be told without the host; whether there is room is the planner's. */
+static int check_placement(const struct axcfg *config, struct ax_error *err)
+{
+	const bool real_time = config->cpus.scheduler == AXCFG_SCHEDULER_FIFO ||
+			       config->cpus.scheduler == AXCFG_SCHEDULER_RR;
+	const uint32_t mode = config->placement.mode;
+
+	if (config->placement.cores == AXCFG_CORES_OWN && config->placement.overcommit) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "placement.cores own and placement.overcommit exclude each other");
+		return ax_error_hint(err, "leave out one of the two");
+	}
+	if (!real_time && config->cpus.priority != 1) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "cpus.priority %llu, but cpus.scheduler is neither fifo nor rr",
+			     (unsigned long long)config->cpus.priority);
+		return ax_error_hint(err, "add --scheduler fifo, or leave out --priority");
+	}
+	/* One that never sleeps would keep everybody else off a CPU that is not its own. */
+	if (real_time && (mode == AXCFG_PLACEMENT_SHARED || mode == AXCFG_PLACEMENT_OFF ||
+			  config->placement.overcommit || has_twice(&config->cpus.affinity))) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "cpus.scheduler fifo and rr want a CPU for each vCPU alone");
+		return ax_error_hint(err, "use them with --placement dedicated");
+	}
+	if (config->cpus.affinity.count && mode == AXCFG_PLACEMENT_SHARED) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "cpus.affinity pins the vCPUs, placement.mode shared does not");
+		return ax_error_hint(err, "leave out one of the two");
+	}
+	return check_words(config, err);
+}
+
+static int check_serial(const struct axcfg *config, struct ax_error *err)
+{
+	const bool is_file = config->serial.mode == AXCFG_SERIAL_FILE;
+
+	if (is_file && !config->serial.path) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "serial.mode is file, but serial.path is not set");
+		return ax_error_hint(err, "add --serial-path FILE");
+	}
+	if (!is_file && config->serial.path) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+			     "serial.path is set, but serial.mode is not file");
+		return ax_error_hint(err, "add --serial file, or leave out --serial-path");
+	}
+	return 0;
+}
+
 int axcfg_cross_check(const struct axcfg *config, struct ax_error *err)
 {
 	int rc = check_lists(config, err);
 
 	if (!rc)
 		rc = check_memory(config, err);
+	if (!rc)
+		rc = check_placement(config, err);
+	if (!rc)
+		rc = check_serial(config, err);
 	if (rc)
 		return rc;
 	if (config->kernel.bits != 16 && config->kernel.bits != 32 && config->kernel.bits != 64)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 				    "kernel.bits: %llu is not 16, 32 or 64",
 				    (unsigned long long)config->kernel.bits);
-	if (config->serial.mode == AXCFG_SERIAL_FILE && !config->serial.path) {
-		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-			     "serial.mode is file, but serial.path is not set");
-		return ax_error_hint(err, "add --serial-path FILE");
-	}
 	if (config->machine.irq_mode == AXCFG_IRQ_NONE &&
 	    config->kernel.protocol != AXCFG_PROTOCOL_FLAT) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,

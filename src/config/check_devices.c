@@ -170,6 +170,13 @@ static int check_consoles(const struct axcfg *config, struct ax_error *err)
 
 static int check_io(const struct axcfg *config, struct ax_error *err)
 {
+	/* What io.threads may be is in the schema; the list stands for it. */
+	if (config->io.affinity.count > AXCFG_MAX_IO) {
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "io.affinity has %zu numbers, there are up to %d I/O threads",
+			     config->io.affinity.count, AXCFG_MAX_IO);
+		return ax_error_hint(err, "give one number per thread");
+	}
 	if (config->io.affinity.count && config->io.affinity.count != config->io.threads) {
 		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 			     "io.affinity has %zu numbers for %llu I/O threads",

@@ -7,6 +7,8 @@
 
 #include <axvm/config.h>
 
+#define AXCFG_MAX_ROWS 128 /* of the schema */
+
 struct axcfg_builder {
 	struct axcfg *config;
 };

@@ -33,8 +33,9 @@ static int scalar_text(const json_t *value, char *buf, size_t size, const char *
 
 static int wrong_kind(const struct value_source *source, const char *expected, struct ax_error *err)
 {
-	return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: expected %s", source->text,
-			    expected);
+	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: expected %s", source->text,
+		     expected);
+	return ax_error_hint(err, "`axvm config dump` shows each value as it is written");
 }
 
 static int set_scalar(const struct axcfg_option *row, void *base, const json_t *value,
@@ -109,9 +110,12 @@ static int set_objects(const struct axcfg_option *row, void *base, const json_t 
 
 			snprintf(inner.text, sizeof(inner.text), "%.150s[%zu].%.60s", source->text,
 				 i, key);
-			if (!field)
-				return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-						    "%s: no such option", inner.text);
+			if (!field) {
+				ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
+					     "%s: no such option", inner.text);
+				return ax_error_hint(err, "`axvm run --help` lists what %s takes",
+						     row->flag ? row->flag : row->key);
+			}
 			rc = set_scalar(field, item, member, &inner, err);
 			if (rc)
 				return rc;
@@ -169,12 +173,13 @@ int axcfg_builder_json(struct axcfg_builder *builder, const char *name, const ch
 	int rc;
 
 	if (!root) {
-		rc = ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				  "%s:%d:%d: not valid JSON: %s", name, where.line, where.column,
-				  where.text);
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s:%d:%d: not valid JSON: %s",
+			     name, where.line, where.column, where.text);
+		rc = ax_error_hint(err, "`axvm config dump` prints one to start from");
 	} else if (!json_is_object(root)) {
-		rc = ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
-				  "%s: expected an object: { ... }", name);
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: expected an object: { ... }",
+			     name);
+		rc = ax_error_hint(err, "`axvm config dump` prints one to start from");
 	} else {
 		rc = set_members(builder, name, "", root, err);
 	}

@@ -23,6 +23,10 @@ static const char *const uarts[] = {"auto", "16550", "pl011", NULL};
 static const char *const irq_modes[] = {"emulated", "none", NULL};
 static const char *const on_events[] = {"exit", "restart", NULL};
 static const char *const unclaimed[] = {"ignore", "fault", NULL};
+static const char *const placements[] = {"auto", "dedicated", "shared", "off", NULL};
+static const char *const core_choices[] = {"auto", "own", "smt", NULL};
+static const char *const idles[] = {"auto", "host", "guest", NULL};
+static const char *const schedulers[] = {"other", "batch", "fifo", "rr", NULL};
 static const char *const map_types[] = {"alloc", "identical", "reserved", NULL};
 
 #define RATE_HELP  "; 0: no limit"
@@ -144,6 +148,41 @@ static const struct axcfg_option rows[] = {
 	{"cpus.affinity", "cpu-affinity", .type = AXCFG_UINTS, AT(cpus.affinity),
 	 .group = "Processors", .max = 65535, .metavar = "LIST",
 	 .help = "host CPU on which each vCPU thread is pinned"},
+	{"cpus.idle", "idle", .type = AXCFG_CHOICE, AT(cpus.idle), .group = "Processors",
+	 .default_text = "auto", .choices = idles, .metavar = "WHO",
+	 .help = "who has a host CPU while its vCPU halts: host, or guest (no exit, no wake-up); "
+		 "auto: guest on dedicated cores that are tickless"},
+	{"cpus.scheduler", "scheduler", .type = AXCFG_CHOICE, AT(cpus.scheduler),
+	 .group = "Processors", .default_text = "other", .choices = schedulers, .metavar = "CLASS",
+	 .help = "scheduling class of vCPU threads; fifo and rr on dedicated cores only"},
+	{"cpus.priority", "priority", .type = AXCFG_UINT, AT(cpus.priority), .group = "Processors",
+	 .default_text = "1", .min = 1, .max = 99, .metavar = "N",
+	 .help = "their priority in the classes fifo and rr"},
+
+	{"placement.mode", "placement", .type = AXCFG_CHOICE, AT(placement.mode),
+	 .group = "Placement", .default_text = "auto", .choices = placements, .metavar = "MODE",
+	 .help = "dedicated: run by the plan or not at all; shared: on CPUs that no other VM has; "
+		 "off: anywhere; auto: dedicated where the host has cores to spare, else shared"},
+	{"placement.nodes", "nodes", .type = AXCFG_UINTS, AT(placement.nodes), .group = "Placement",
+	 .max = 65535, .metavar = "LIST", .help = "NUMA nodes of the host that may be used"},
+	{"placement.max_nodes", "max-nodes", .type = AXCFG_UINT, AT(placement.max_nodes),
+	 .group = "Placement", .default_text = "0", .max = 65535, .metavar = "N",
+	 .help = "how many nodes at most; 0: any number"},
+	{"placement.spread", "spread", .type = AXCFG_BOOL, AT(placement.spread),
+	 .group = "Placement", .default_text = "false",
+	 .help = "evenly over all nodes instead of the fewest that hold it"},
+	{"placement.whole_nodes", "whole-nodes", .type = AXCFG_BOOL, AT(placement.whole_nodes),
+	 .group = "Placement", .default_text = "false",
+	 .help = "no other VM may have CPUs of the nodes that it has vCPUs on"},
+	{"placement.cores", "cores", .type = AXCFG_CHOICE, AT(placement.cores),
+	 .group = "Placement", .default_text = "auto", .choices = core_choices, .metavar = "WHICH",
+	 .help = "own: a core for each vCPU; smt: siblings first; auto: own while there are "
+		 "enough"},
+	{"placement.keep_free", "keep-free", .type = AXCFG_UINTS, AT(placement.keep_free),
+	 .group = "Placement", .max = 65535, .metavar = "LIST", .help = "host CPUs to leave alone"},
+	{"placement.overcommit", "overcommit", .type = AXCFG_BOOL, AT(placement.overcommit),
+	 .group = "Placement", .default_text = "false",
+	 .help = "several vCPUs may share a CPU, also with other VMs, when CPUs run out"},
 
 	{"memory.size", "memory", .short_flag = 'm', .type = AXCFG_SIZE, AT(memory.size_bytes),
 	 .group = "Memory", .default_text = "1024M", .min = 16 * AX_MIB, .max = 64 * 1024 * AX_GIB,
@@ -153,6 +192,10 @@ static const struct axcfg_option rows[] = {
 	 .help = "pages behind guest memory"},
 	{"memory.populate", "populate", .type = AXCFG_BOOL, AT(memory.populate), .group = "Memory",
 	 .default_text = "false", .help = "make all guest memory present before the start"},
+	{"memory.prefault", "prefault", .type = AXCFG_BOOL, AT(memory.prefault), .group = "Memory",
+	 .default_text = "true",
+	 .help = "before the start make present what the plan binds to nodes, on hosts with "
+		 "several"},
 	{"memory.lock", "lock", .type = AXCFG_BOOL, AT(memory.lock), .group = "Memory",
 	 .default_text = "false", .help = "keep guest memory from being swapped"},
 	{"memory.regions", "region", .type = AXCFG_OBJECTS, AT(memory.regions), .group = "Memory",
@@ -209,7 +252,7 @@ static const struct axcfg_option rows[] = {
 	 .group = "Machine", .default_text = "true",
 	 .help = "describe it by an MP table as well (for acpi=off)"},
 	{"machine.pit", "pit", .type = AXCFG_BOOL, AT(machine.pit), .group = "Machine",
-	 .default_text = "true", .help = "offer a PIT timer"},
+	 .default_text = "true", .help = "offer a PIT timer (not beside APIC ids above 255)"},
 	{"machine.gic", "gic", .type = AXCFG_CHOICE, AT(machine.gic), .group = "Machine",
 	 .default_text = "auto", .choices = gics, .metavar = "VERSION",
 	 .help = "interrupt controller of an aarch64 machine"},
@@ -232,7 +275,7 @@ static const struct axcfg_option rows[] = {
 
 	{"io.threads", "io-threads", .type = AXCFG_UINT, AT(io.threads), .group = "I/O",
 	 .default_text = "0", .max = AXCFG_MAX_IO, .metavar = "N",
-	 .help = "threads that serve the devices; 0: one"},
+	 .help = "threads that serve the devices; 0: as many as the plan has, else one"},
 	{"io.affinity", "io-affinity", .type = AXCFG_UINTS, AT(io.affinity), .group = "I/O",
 	 .max = 65535, .metavar = "LIST", .help = "host CPU on which each I/O thread is pinned"},
 	{"io.engine", "io-engine", .type = AXCFG_CHOICE, AT(io.engine), .group = "I/O",
@@ -245,7 +288,8 @@ static const struct axcfg_option rows[] = {
 	 .default_text = "auto", .max = 32, .metavar = "NAME",
 	 .help = "host profile: auto, or one of `axvm doctor`'s list"},
 	{"arch", "arch", .type = AXCFG_STRING, AT(arch), .group = "Run", .default_text = "auto",
-	 .max = 32, .metavar = "NAME", .help = "architecture: auto, x86_64, or the fake `generic`"},
+	 .max = 32, .metavar = "NAME",
+	 .help = "architecture: auto (this machine's own), its name, or the fake `generic`"},
 	{"kvm_device", "kvm-device", .type = AXCFG_PATH, AT(kvm_device), .group = "Run",
 	 .default_text = "/dev/kvm", .metavar = "PATH", .help = "KVM device node"},
 	{"limits.timeout", "timeout", .type = AXCFG_DURATION, AT(limits.timeout_ns), .group = "Run",
@@ -264,6 +308,8 @@ static const struct axcfg_option rows[] = {
 	 .help = "print where the time from exec to the guest's init went"},
 	{NULL},
 };
+
+_Static_assert(AX_ARRAY_LEN(rows) <= AXCFG_MAX_ROWS, "a command line remembers which it has seen");
 
 const struct axcfg_option *axcfg_option_at(size_t index)
 {

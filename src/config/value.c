@@ -11,13 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_FORM "a list of numbers and ranges such as 0,2,4-7"
-
-static int refuse(const struct value_source *source, const char *text, const char *expected,
-		  struct ax_error *err)
+/* The hint is the caller's. */
+static void refuse(const struct value_source *source, const char *text, const char *expected,
+		   struct ax_error *err)
 {
-	return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: '%s' is not %s", source->text,
-			    text, expected);
+	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "%s: '%s' is not %s", source->text, text,
+		     expected);
 }
 
 static int parse_uint(const char *text, uint64_t *ret)
@@ -61,13 +60,10 @@ static int parse_duration(const char *text, uint64_t *ret_ns)
 	return -EINVAL;
 }
 
-static int check_range(const struct axcfg_option *option, uint64_t v, const char *text,
-		       const struct value_source *source, struct ax_error *err)
+static int hint_range(const struct axcfg_option *option, struct ax_error *err)
 {
 	char low[32], high[32];
 
-	if (v >= option->min && v <= option->max)
-		return 0;
 	if (option->type == AXCFG_SIZE) {
 		ax_format_size(option->min, low, sizeof(low));
 		ax_format_size(option->max, high, sizeof(high));
@@ -75,11 +71,19 @@ static int check_range(const struct axcfg_option *option, uint64_t v, const char
 		snprintf(low, sizeof(low), "%llu", (unsigned long long)option->min);
 		snprintf(high, sizeof(high), "%llu", (unsigned long long)option->max);
 	}
-	ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE, "%s: %s is out of range", source->text,
-		     text);
 	return option->max == UINT64_MAX
 		       ? ax_error_hint(err, "the least is %s", low)
 		       : ax_error_hint(err, "give a value from %s to %s", low, high);
+}
+
+static int check_range(const struct axcfg_option *option, uint64_t v, const char *text,
+		       const struct value_source *source, struct ax_error *err)
+{
+	if (v >= option->min && v <= option->max)
+		return 0;
+	ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE, "%s: %s is out of range", source->text,
+		     text);
+	return hint_range(option, err);
 }
 
 static int set_number(const struct axcfg_option *option, void *base, const char *text,
@@ -97,10 +101,12 @@ static int set_number(const struct axcfg_option *option, void *base, const char 
 						  : parse_uint(text, &v);
 
 	if (rc == -ERANGE)
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
-				    "%s: %s is too large to be a number", source->text, text);
+		ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
+			     "%s: %s is too large to be a number", source->text, text);
+	else if (rc < 0)
+		refuse(source, text, expected[option->type], err);
 	if (rc < 0)
-		return refuse(source, text, expected[option->type], err);
+		return hint_range(option, err);
 	rc = check_range(option, v, text, source, err);
 	if (!rc)
 		*(uint64_t *)axcfg_field(option, base) = v;
@@ -121,7 +127,8 @@ static int set_bool(const struct axcfg_option *option, void *base, const char *t
 			return 0;
 		}
 	}
-	return refuse(source, text, "true or false", err);
+	refuse(source, text, "true or false", err);
+	return ax_error_hint(err, "yes and no, on and off, 1 and 0 are understood, too");
 }
 
 static int set_choice(const struct axcfg_option *option, void *base, const char *text,
@@ -147,8 +154,10 @@ static int set_string(const struct axcfg_option *option, void *base, const char 
 {
 	char **slot = axcfg_field(option, base), *copy;
 
-	if (option->type == AXCFG_PATH && !*text)
-		return refuse(source, text, "a path", err);
+	if (option->type == AXCFG_PATH && !*text) {
+		refuse(source, text, "a path", err);
+		return ax_error_hint(err, "name a file, or leave it out");
+	}
 	if (option->max && strlen(text) > option->max)
 		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL,
 				    "%s: '%s' has %zu bytes, at most %llu are possible",
@@ -161,6 +170,14 @@ static int set_string(const struct axcfg_option *option, void *base, const char 
 	free(*slot);
 	*slot = copy;
 	return 0;
+}
+
+static int refuse_list(const struct axcfg_option *option, const struct value_source *source,
+		       const char *text, struct ax_error *err)
+{
+	refuse(source, text, "a list of numbers and ranges such as 0,2,4-7", err);
+	return ax_error_hint(err, "numbers up to %llu, without spaces",
+			     (unsigned long long)option->max);
 }
 
 /* "0,2,4-7"; an empty text is the empty list. */
@@ -178,7 +195,7 @@ static int set_uints(const struct axcfg_option *option, void *base, const char *
 				    source->text);
 	/* strtok_r passes over empty items; here they are a slip of the pen. */
 	if (text[0] == ',' || strstr(text, ",,") || (*text && text[strlen(text) - 1] == ','))
-		return refuse(source, text, LIST_FORM, err);
+		return refuse_list(option, source, text, err);
 	for (char *item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
 		char *dash = strchr(item, '-');
 		uint64_t first, last;
@@ -187,7 +204,7 @@ static int set_uints(const struct axcfg_option *option, void *base, const char *
 			*dash = '\0';
 		if (parse_uint(item, &first) || parse_uint(dash ? dash + 1 : item, &last) ||
 		    last < first)
-			return refuse(source, text, LIST_FORM, err);
+			return refuse_list(option, source, text, err);
 		if (last > option->max)
 			return ax_error_set(err, AX_ERROR_CONFIGURATION, ERANGE,
 					    "%s: %llu is out of range, %llu is the largest",

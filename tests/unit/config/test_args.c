@@ -85,10 +85,20 @@ static void test_unknown_flags(void **state)
 
 static void test_missing_values(void **state)
 {
+	const struct axcfg *c = config_of_words(WORDS("--kernel=--cpus", "--cmdline", "-x --y"));
+
 	(void)state;
+	assert_string_equal(c->kernel.path, "--cpus");
+	assert_string_equal(c->kernel.cmdline, "-x --y");
+	axcfg_destroy(c);
 	refuse_words(WORDS("--kernel"), "--kernel wants a value", "--kernel PATH");
 	refuse_words(WORDS("--config"), "--config wants a value", "--config FILE");
 	refuse_words(WORDS("-m"), "-m wants a value", "-m SIZE");
+	/* The next option is no value, unless '=' says so. */
+	refuse_words(WORDS("--kernel", "--cpus", "2"), "--kernel wants a value",
+		     "write --kernel PATH, or --kernel=--cpus if that is meant");
+	refuse_words(WORDS("-m", "--cpus=2"), "-m wants a value", "-m=--cpus=2");
+	refuse_words(WORDS("--config", "--"), "--config wants a value", "--config FILE");
 	refuse_words(WORDS("--no-kernel"), "--no-kernel is not an option", NULL);
 	refuse_words(WORDS("--="), "-- is not an option", NULL);
 }

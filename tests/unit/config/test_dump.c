@@ -95,7 +95,7 @@ static void test_complete(void **state)
 {
 	const struct axcfg *config =
 		config_of_words(WORDS("-k", "k", "-i", "i", "--cmdline", "c", "--append", "a",
-				      "--serial-path", "p", "--dtb", "d"));
+				      "--serial", "file", "--serial-path", "p", "--dtb", "d"));
 	const struct axcfg_option *row;
 	char *text = dump_of(config);
 
