@@ -22,6 +22,9 @@
 #include <axvm/axvcpu.h>
 #include <axvm/arch.h>
 #include <axvm/config.h>
+#include <axvm/host.h>
+#include <axvm/ledger.h>
+#include <axvm/place.h>
 
 struct axvm;
 
@@ -88,7 +91,17 @@ struct axvm_options {
 	/* Sees a fresh architecture VM before vCPUs are made (the fake's scripts). May be NULL. */
 	int (*on_arch_vm)(void *ctx, struct axarch_vm *arch_vm, struct ax_error *err);
 	void *ctx;
-	uint64_t exec_ns; /* when the program was started, for the timeline; 0: now */
+	/* Bringing all memory may take long: how much is there. By several threads at once. Other
+	 * than 0 ends axvm_create with -ECANCELED. May be NULL. */
+	int (*on_memory)(void *ctx, uint64_t bytes, uint64_t total_bytes);
+	void *on_memory_ctx;
+	uint64_t exec_ns;   /* when the program was started, for the timeline; 0: now */
+	const char *ledger; /* its directory; NULL: the host's (ledger.h) */
+	/* Of the VM whose place this one takes (axvm_take_claim), or NULL: given up in the moment
+	 * in which this one plans, so that nobody comes between. axvm_create owns it, also when it
+	 * fails.
+	 */
+	struct axledger_claim *claim;
 };
 
 /* Everything up to LOADED. `config` must outlive the VM. Nothing stays behind on failure. */
@@ -124,8 +137,52 @@ int axvm_set_balloon(struct axvm *vm, uint64_t size_bytes, struct ax_error *err)
 /* The terminal of the first virtio console port has another size. Any thread. */
 void axvm_resize_console(struct axvm *vm, uint16_t columns, uint16_t rows);
 
-/* ---- looking at it: any thread, no lock of the VM
- * -------------------------------------------------- */
+/* ---- placement (docs/placement.md) ----------------------------------------------------------- */
+
+/* The plan of a VM with this configuration on that host, where others hold this (NULL: nothing).
+ * Errors are the planner's, with hints in words of the command line. */
+int axvm_plan(const struct axcfg *config, const struct axhost_facts *facts,
+	      const struct axplace_held *held, struct axplace_plan **ret_plan,
+	      struct ax_error *err) AX_MUST_CHECK;
+/* The same with what the VMs of this host hold now; `ledger` as in struct axvm_options. */
+int axvm_plan_here(const struct axcfg *config, const struct axhost_facts *facts, const char *ledger,
+		   struct axplace_plan **ret_plan, struct ax_error *err) AX_MUST_CHECK;
+/* Would axvm_create find a place for it on this host now? Claims nothing. */
+int axvm_check_placement(const struct axcfg *config, const char *ledger, struct ax_error *err);
+/* Why axvm_create would not follow that plan; NULL: it would. */
+const char *axvm_plan_unused(const struct axcfg *config, const struct axhost_facts *facts,
+			     const struct axplace_plan *plan);
+/* There is no plan for that reason: would axvm_create share CPUs instead of failing? */
+bool axvm_shares_instead(const struct axcfg *config, const struct ax_error *why);
+/* Would it bind guest memory to the plan's nodes? Not on a host with one, nor the memory of several
+ * when the guest is not told of them. */
+bool axvm_plan_binds(const struct axcfg *config, const struct axhost_facts *facts,
+		     const struct axplace_plan *plan);
+/* The plan that a VM runs by, or NULL. Any thread, until destroy. */
+const struct axplace_plan *axvm_placement(const struct axvm *vm);
+
+/* CPUs that the placement leaves to the control thread and to helpers; 0: any. Returns how many
+ * there are, whatever fits. They change when other VMs come and go: axvm_aside_fd is readable then,
+ * and to be read by the caller (an eventfd), not closed. Any thread, until destroy. */
+size_t axvm_aside(const struct axvm *vm, int *ret_cpus, size_t max);
+int axvm_aside_fd(const struct axvm *vm);
+
+/* What a VM has claimed outlives it then, and is the caller's; NULL when it has nothing. Control
+ * thread, after the VM has stopped. */
+struct axledger_claim *axvm_take_claim(struct axvm *vm);
+
+/* What is not as planned. All zero without a plan. */
+struct axvm_drift {
+	uint32_t vcpus, io_threads; /* threads that may run elsewhere; from start to stop */
+	uint64_t looked_bytes;      /* of guest memory bound to nodes: a sample */
+	uint64_t astray_bytes;      /* of these, on another node */
+	bool memory_unknown;        /* the host does not tell where pages are */
+	char first[128];            /* the first of them in words; empty when there is none */
+};
+/* Control thread. Looks at no more than 64 Ki pages. */
+void axvm_get_drift(const struct axvm *vm, struct axvm_drift *ret_drift);
+
+/* ---- looking at it: any thread, no lock of the VM -------------------------------------------- */
 
 enum axvm_state axvm_state(const struct axvm *vm);
 void axvm_get_stop_info(const struct axvm *vm, struct axvm_stop_info *ret_info); /* after stopped */
@@ -137,8 +194,7 @@ struct axbus *axvm_bus(struct axvm *vm);
 struct axarch_vm *axvm_arch_vm(struct axvm *vm);
 int axvm_inject(struct axvm *vm, uint32_t vcpu, const struct axvcpu_irq *irq, struct ax_error *err);
 
-/* ---- metrics
- * ----------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 /* One row per counter: its name, its unit and how it is fed stand in src/axvm/metrics.c. */
 #define AXVM_METRICS(X)                                                \
@@ -195,8 +251,7 @@ void axvm_metrics_reset(struct axvm *vm); /* control thread */
 const char *axvm_metric_at(const struct axvm_metrics *metrics, size_t index, const char **ret_help,
 			   uint64_t *ret_value);
 
-/* ---- timeline
- * ------------------------------------------------------------------------------------------ */
+/* ---- timeline -------------------------------------------------------------------------------- */
 
 /* Moments of a boot, in the order they happened; marks are the guest's own (x86: a byte written to
  * the diagnostic port 0x80). */

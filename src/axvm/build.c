@@ -6,10 +6,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* As the profile says; a bare payload asks for nothing, and gets only what was asked for. */
+static void cpu_policy(const struct axvm *vm, struct axarch_cpu_policy *ret)
+{
+	static const enum axprof_idle idles[] = {
+		[AXCFG_IDLE_AUTO] = AXPROF_IDLE_AUTO,
+		[AXCFG_IDLE_HOST] = AXPROF_IDLE_HOST,
+		[AXCFG_IDLE_GUEST] = AXPROF_IDLE_GUEST,
+	};
+	const struct axcfg *c = vm->config;
+	const uint32_t vcpus = (uint32_t)c->cpus.count;
+	const bool alone = axvm_is_alone(vm);
+	struct axarch_cpu_policy policy;
+
+	if (alone && axprof_is_throttled(&vm->facts, vcpus))
+		ax_log(AX_LOG_WARN, "placement",
+		       "the cgroup's cpu.max allows %.3g CPUs for the %u vCPUs of %s: they are "
+		       "stopped when that is used up, and told that they share their cores",
+		       vm->facts.cpu_limit_thousandths / 1e3, vcpus, c->name);
+	axprof_cpu_policy(vm->profile, &vm->facts, vcpus, alone, idles[c->cpus.idle], &policy);
+	if (c->kernel.protocol == AXCFG_PROTOCOL_FLAT)
+		policy = (struct axarch_cpu_policy){
+			.mask_paravirt = true,
+			.own_waits = c->cpus.idle == AXCFG_IDLE_GUEST ? policy.own_waits : 0,
+		};
+	*ret = policy;
+}
 
 static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_config *ret)
 {
@@ -36,19 +64,21 @@ static void arch_config(const struct axvm *vm, uint32_t *ids, struct axarch_vm_c
 		.gic_version = gics[c->machine.gic],
 		.uart = uarts[c->machine.uart],
 		.kvm_device = c->kvm_device,
-		/* A bare payload asks for nothing paravirtual. */
-		.cpu.mask_paravirt = c->kernel.protocol == AXCFG_PROTOCOL_FLAT,
 	};
+	cpu_policy(vm, &ret->cpu);
 }
 
 int axvm_build_machine(struct axvm *vm, struct ax_error *err)
 {
+	const struct axarch_topology *topology = NULL;
 	struct axarch_vm_config config;
 	uint32_t ids[AXCFG_MAX_CPUS];
-	int rc;
+	int rc = axvm_topology(vm, &topology, err);
 
 	arch_config(vm, ids, &config);
-	rc = vm->arch->plan(&config, &vm->plan, err);
+	config.topology = topology;
+	if (!rc)
+		rc = vm->arch->plan(&config, &vm->plan, err);
 	if (!rc)
 		rc = axvm_plan_regions(vm, err);
 	if (!rc)
@@ -57,6 +87,7 @@ int axvm_build_machine(struct axvm *vm, struct ax_error *err)
 		rc = vm->arch->vm_create(&config, &vm->plan, &vm->arch_vm, err);
 	if (!rc && vm->options.on_arch_vm)
 		rc = vm->options.on_arch_vm(vm->options.ctx, vm->arch_vm, err);
+	free((void *)(uintptr_t)topology);
 	return rc;
 }
 
@@ -111,6 +142,8 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 		.io_loop = vm->io_loops[0],
 		.io_loops = vm->io_loops,
 		.io_loop_count = vm->io_count,
+		.io_of_vcpu = vm->io_of_vcpu,
+		.vcpu_count = (uint32_t)vm->config->cpus.count,
 	};
 	rc = build_console(vm, err);
 	if (!rc)
@@ -120,13 +153,22 @@ int axvm_build_devices(struct axvm *vm, struct ax_error *err)
 
 static int build_vcpu(struct axvm *vm, uint32_t index, struct ax_error *err)
 {
+	static const int policies[] = {
+		[AXCFG_SCHEDULER_OTHER] = SCHED_OTHER,
+		[AXCFG_SCHEDULER_BATCH] = SCHED_BATCH,
+		[AXCFG_SCHEDULER_FIFO] = SCHED_FIFO,
+		[AXCFG_SCHEDULER_RR] = SCHED_RR,
+	};
 	const struct axcfg *c = vm->config;
-	int cpu = c->cpus.affinity.count ? (int)c->cpus.affinity.values[index] : 0;
+	const bool real_time = c->cpus.scheduler >= AXCFG_SCHEDULER_FIFO;
+	const struct vm_cpus cpus = axvm_vcpu_cpus(vm, index);
 	struct axvcpu_config config = {
 		.index = index,
 		.hardware_id = c->cpus.ids.count ? c->cpus.ids.values[index] : index,
-		.host_cpus = c->cpus.affinity.count ? &cpu : NULL,
-		.host_cpu_count = c->cpus.affinity.count ? 1 : 0,
+		.host_cpus = cpus.ids,
+		.host_cpu_count = cpus.count,
+		.policy = policies[c->cpus.scheduler],
+		.priority = real_time ? (int)c->cpus.priority : 0,
 		.limits = {.timeout_ns = c->limits.timeout_ns, .max_exits = c->limits.max_exits},
 		.on_exit = axvm_on_exit,
 		.on_exit_ctx = vm,

@@ -114,6 +114,7 @@ static enum axvcpu_verdict on_failure(struct axvm *vm, struct axvcpu *vcpu,
 static enum axvcpu_verdict on_limit(struct axvm *vm, struct axvcpu *vcpu, struct ax_error *err)
 {
 	atomic_fetch_add(&vm->timeouts, 1);
+	ax_error_context(err, "%s", vm->config->name);
 	axvm_stop_with(vm, AXVM_STOP_LIMIT, vcpu, err);
 	return AXVCPU_STOP;
 }

@@ -59,9 +59,8 @@ int axvm_start(struct axvm *vm, struct ax_error *err)
 	int rc;
 
 	if (!vm->config->kernel.path && !vm->options.on_arch_vm) {
-		ax_error_set(err, AX_ERROR_BOOT_IMAGE, ENOENT, "%s has no kernel to start",
-			     vm->config->name);
-		return ax_error_hint(err, "give --kernel PATH");
+		ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "no kernel is configured");
+		return ax_error_hint(err, "set kernel.path, or give --kernel PATH");
 	}
 	rc = axvm_move(vm, VM_OP_START, err);
 	if (rc)
@@ -82,6 +81,7 @@ int axvm_start(struct axvm *vm, struct ax_error *err)
 	if (atomic_load(&vm->stop_reason) != AXVM_STOP_NONE)
 		for (uint32_t i = 0; i < vm->vcpu_count; i++)
 			axvcpu_request_stop(vm->vcpus[i]);
+	axvm_look_for_drift(vm);
 	return 0;
 }
 

@@ -4,7 +4,9 @@
  */
 #include "vm_private.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /*
  * Further regions become part of the plan before anybody works by it: fresh memory that the guest
@@ -29,40 +31,87 @@ int axvm_plan_regions(struct axvm *vm, struct ax_error *err)
 	return 0;
 }
 
-static enum axas_backing backing(const struct axvm *vm)
+/* CPUs of the vCPUs of a guest node: who uses its memory brings it, each a part. What is bound to
+ * no node lies where it is brought, so all do that. */
+static size_t node_cpus(const struct axvm *vm, uint32_t guest_node, uint32_t *ret_cpus)
 {
-	static const enum axas_backing by_choice[] = {
-		[AXCFG_BACKING_ANON] = AXAS_BACKING_ANON,
-		[AXCFG_BACKING_THP] = AXAS_BACKING_THP,
-		[AXCFG_BACKING_HUGETLB_2M] = AXAS_BACKING_HUGETLB_2M,
-		[AXCFG_BACKING_HUGETLB_1G] = AXAS_BACKING_HUGETLB_1G,
-	};
+	const struct axplace_plan *plan = vm->placement.plan;
+	size_t count = 0;
 
-	if (vm->config->memory.backing == AXCFG_BACKING_AUTO)
-		return vm->profile->memory_backing;
-	return by_choice[vm->config->memory.backing];
+	for (size_t i = 0; i < plan->vcpu_count; i++)
+		if (!vm->placement.bind || plan->vcpus[i].guest_node == guest_node)
+			ret_cpus[count++] = plan->vcpus[i].cpu;
+	return count;
+}
+
+/* Of all regions together; populating threads count. */
+struct progress {
+	struct axvm *vm;
+	_Atomic uint64_t bytes;
+};
+
+static int on_populated(void *ctx, uint64_t bytes)
+{
+	struct progress *progress = ctx;
+	const struct axvm_options *options = &progress->vm->options;
+	const uint64_t before = atomic_fetch_add(&progress->bytes, bytes);
+
+	return options->on_memory(options->on_memory_ctx, before + bytes,
+				  progress->vm->config->memory.size_bytes);
+}
+
+/* Is all of it taken once it is mapped? Huge pages of a node cannot be promised, so they come at
+ * once. */
+static bool is_brought(const struct axvm *vm)
+{
+	const struct axplace_plan *plan = vm->placement.plan;
+	const bool huge = plan && (plan->memory[0].backing == AXAS_BACKING_HUGETLB_2M ||
+				   plan->memory[0].backing == AXAS_BACKING_HUGETLB_1G);
+
+	return vm->config->memory.populate ||
+	       (vm->placement.bind && (vm->config->memory.prefault || huge));
 }
 
 static int map_ram(struct axvm *vm, struct ax_error *err)
 {
+	struct progress progress = {.vm = vm};
+	const struct axplace_plan *plan = vm->placement.plan;
+	const bool bind = vm->placement.bind;
+	uint32_t *cpus = calloc(vm->config->cpus.count, sizeof(*cpus));
 	int rc = 0;
 
+	if (!cpus)
+		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory");
 	for (size_t i = 0; !rc && i < vm->plan.memory_count; i++) {
-		char name[16];
+		const struct axplace_memory *planned =
+			plan ? &plan->memory[vm->plan.memory[i].node] : NULL;
+		char name[24];
 		struct axas_region_config region = {
 			.name = name,
 			.gpa = vm->plan.memory[i].gpa,
 			.size_bytes = vm->plan.memory[i].size_bytes,
-			.backing = backing(vm),
+			.backing =
+				planned ? planned->backing : axvm_backing(vm->config, vm->profile),
 			.flags = AXAS_RW | AXAS_EXEC,
-			.populate = vm->config->memory.populate,
+			.populate = vm->config->memory.populate ||
+				    (bind && vm->config->memory.prefault),
 			.lock = vm->config->memory.lock,
+			.bind = bind,
+			.node = planned ? planned->node : 0,
+			.populate_cpus = cpus,
+			.populate_cpu_count =
+				plan ? node_cpus(vm, vm->plan.memory[i].node, cpus) : 0,
+			.on_populated = vm->options.on_memory ? on_populated : NULL,
+			.ctx = &progress,
 			.fd = -1,
 		};
 
 		snprintf(name, sizeof(name), "ram%zu", i);
 		rc = axas_map(vm->memory, &region, err);
 	}
+	free(cpus);
+	if (!rc && vm->placement.claim && is_brought(vm))
+		axledger_populated(vm->placement.claim);
 	return rc;
 }
 
@@ -70,7 +119,7 @@ static int map_extra(struct axvm *vm, size_t index, struct ax_error *err)
 {
 	const struct axcfg_region *extra = &vm->config->memory.regions[index];
 	bool reserved = extra->map_type == AXAS_MAP_RESERVED;
-	char name[24];
+	char name[32];
 	struct axas_region_config region = {
 		.name = name,
 		.gpa = extra->gpa,

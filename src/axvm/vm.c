@@ -13,43 +13,23 @@
 
 static int choose_arch(struct axvm *vm, struct ax_error *err)
 {
-	const char *name = vm->config->arch;
-
-	if (vm->options.arch)
-		vm->arch = vm->options.arch;
-	else if (!name || !strcmp(name, "auto"))
-		vm->arch = axarch_native();
-	else
-		vm->arch = axarch_by_name(name);
-	if (vm->arch)
-		return 0;
-	char known[128] = "";
-
-	for (size_t i = 0, at = 0; axarch_at(i) && at < sizeof(known); i++)
-		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i ? ", " : "",
-				       axarch_at(i)->name);
-	ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "arch: '%s' is not known", name);
-	return ax_error_hint(err, "this build has %s", known);
-}
-
-static int choose_profile(struct axvm *vm, struct ax_error *err)
-{
-	struct axhost_facts facts;
-	int rc;
-
-	axhost_read("", &facts);
-	rc = axprof_select(vm->config->profile, &facts, &vm->profile, err);
-	axhost_free(&facts);
-	return rc;
+	if (!vm->options.arch)
+		return axarch_choose(vm->config->arch, &vm->arch, err);
+	vm->arch = vm->options.arch;
+	return 0;
 }
 
 static int create_io(struct axvm *vm, struct ax_error *err)
 {
+	int rc;
+
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->stop_fd < 0)
+	vm->placement.aside_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->stop_fd < 0 || vm->placement.aside_fd < 0)
 		return ax_error_set(err, AX_ERROR_VM_CREATION, errno,
 				    "cannot create an eventfd: %s", strerror(errno));
-	return axvm_create_io(vm, err);
+	rc = axvm_create_io(vm, err);
+	return rc ? rc : axvm_follow_claims(vm, err);
 }
 
 static int build(struct axvm *vm, struct ax_error *err)
@@ -58,7 +38,7 @@ static int build(struct axvm *vm, struct ax_error *err)
 		const char *name;
 		int (*step)(struct axvm *vm, struct ax_error *err);
 	} steps[] = {
-		{"architecture", choose_arch}, {"profile", choose_profile},
+		{"architecture", choose_arch}, {"placement", axvm_place},
 		{"I/O loop", create_io},       {"machine", axvm_build_machine},
 		{"memory", axvm_build_memory}, {"devices", axvm_build_devices},
 		{"vCPUs", axvm_build_vcpus},   {"images", axvm_load_images},
@@ -80,12 +60,16 @@ int axvm_create(const struct axcfg *config, const struct axvm_options *options,
 	struct axvm *vm = calloc(1, sizeof(*vm));
 	int rc;
 
-	if (!vm)
+	if (!vm) {
+		axledger_release(options ? options->claim : NULL);
 		return ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory for a VM");
+	}
 	vm->config = config;
 	vm->stop_fd = -1;
+	vm->placement.watch_fd = vm->placement.aside_fd = -1;
 	pthread_mutex_init(&vm->stop_lock, NULL);
 	pthread_mutex_init(&vm->metrics_lock, NULL);
+	pthread_mutex_init(&vm->placement_lock, NULL);
 	if (options)
 		vm->options = *options;
 	/* All zero means none: nobody writes a guest's output to standard input. */
@@ -131,8 +115,10 @@ void axvm_destroy(struct axvm *vm)
 	if (vm->arch_vm)
 		vm->arch->vm_destroy(vm->arch_vm);
 	axvm_destroy_io(vm);
+	axvm_unplace(vm); /* now its CPUs and its memory are free */
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
+	pthread_mutex_destroy(&vm->placement_lock);
 	pthread_mutex_destroy(&vm->metrics_lock);
 	pthread_mutex_destroy(&vm->stop_lock);
 	free(vm);

@@ -7,6 +7,8 @@
 
 #include <axvm/axvm.h>
 #include <axvm/host.h>
+#include <axvm/ledger.h>
+#include <axvm/place.h>
 #include <axvm/profile.h>
 #include <axvm/virtio_devices.h>
 
@@ -32,6 +34,40 @@ struct axvm_io_thread {
 	struct axvm *vm;
 	unsigned index;
 	struct ax_thread *thread;
+	_Atomic pid_t tid; /* while it runs; for whoever looks (live.c) */
+};
+
+/* Host CPUs that a thread may run on; count 0: anywhere. */
+struct vm_cpus {
+	const int *ids;
+	size_t count;
+};
+
+/* CPUs that no other VM has claimed (sharing.c). */
+struct vm_sharing {
+	int *cpus; /* it and count: under placement_lock once threads run */
+	size_t count;
+	_Atomic bool is_crowded; /* others have all; said once */
+};
+
+/* Where the VM runs (placement.c): by a plan; or on the shared CPUs; or as pinned; or anywhere. */
+struct vm_placement {
+	struct axplace_plan *plan; /* NULL: none is followed */
+	bool bind;                 /* the plan's memory to its nodes */
+	struct axledger_claim *claim;
+	struct vm_sharing sharing;
+	bool spare_isolated; /* isolcpus= are for VMs with a plan, where there are other CPUs */
+	int *pins, io_pins[AXCFG_MAX_IO]; /* as configured; pins with mode off only */
+	/* yield.c: the ledger's, for claims that come and go while the VM runs. */
+	char *directory;
+	int watch_fd;
+	unsigned tries; /* since the last change */
+	struct ax_event *settle, *watch;
+	_Atomic bool yielded; /* I/O threads are elsewhere for others */
+	/* aside.c: where the owner's thread and helpers belong since others have claimed CPUs. */
+	int *aside; /* it and count: under placement_lock */
+	size_t aside_count;
+	int aside_fd; /* eventfd, see axvm_aside_fd */
 };
 
 struct axvm {
@@ -40,13 +76,16 @@ struct axvm {
 	_Atomic int state;
 
 	const struct axarch *arch;
+	struct axhost_facts facts; /* of this host when the VM was made */
 	const struct axprof *profile;
+	struct vm_placement placement;
 	struct axarch_plan plan;
 
 	struct ax_loop *io_loops[AXCFG_MAX_IO]; /* of the threads "io N" */
 	struct axvm_io_thread io_threads[AXCFG_MAX_IO];
 	unsigned io_count;
-	int stop_fd; /* eventfd, see axvm_stop_fd */
+	uint32_t *io_of_vcpu; /* which of them is on the vCPU's node; NULL: nobody says */
+	int stop_fd;          /* eventfd, see axvm_stop_fd */
 
 	struct axarch_vm *arch_vm;
 	struct axas *memory;
@@ -76,6 +115,8 @@ struct axvm {
 	_Atomic uint64_t errors, hardware_failures, timeouts, hypercalls;
 	_Atomic uint64_t start_ns, end_ns;
 	_Atomic bool expired; /* the time limit has passed */
+	pthread_mutex_t placement_lock;
+
 	/* At the last reset, and what guards it between its writer and readers. */
 	pthread_mutex_t metrics_lock;
 	struct axvm_metrics metrics_base;
@@ -87,6 +128,54 @@ struct axvm {
 
 /* state.c: the only writer of vm->state. */
 int axvm_move(struct axvm *vm, enum vm_operation operation, struct ax_error *err);
+
+/* yield.c: from here on the VM sees what others claim, and from the start on it makes room. */
+void axvm_watch_claims(struct axvm *vm, const struct axledger *ledger);
+int axvm_follow_claims(struct axvm *vm, struct ax_error *err);
+
+/* held.c: what others hold. From open to close nobody else on this host plans, so that a claim
+ * between them is of what is free; so is what is given up then. */
+struct vm_held {
+	struct axledger *ledger; /* NULL: there is none, and others are not seen */
+	struct axledger_held held;
+	struct axplace_held_memory *memory;
+	struct axplace_held as_request;
+};
+int axvm_open_held(const char *directory, struct axledger_claim *given_up, struct vm_held *ret,
+		   struct ax_error *err);
+void axvm_close_held(struct vm_held *held); /* zeroed is fine */
+int axvm_claim(struct axvm *vm, struct vm_held *held, struct ax_error *err);
+bool axvm_has_id(const uint32_t *ids, size_t count, uint32_t id); /* is it one of them? */
+
+/* placement.c: reads the host, chooses the profile, decides where the VM runs, and claims that. */
+int axvm_place(struct axvm *vm, struct ax_error *err);
+void axvm_unplace(struct axvm *vm);
+/* Have its vCPUs their cores to themselves, its own I/O threads left out too? */
+bool axvm_is_alone(const struct axvm *vm);
+/* Is there a core of the host for all but the vCPUs: one of housekeeping without any of them? */
+bool axvm_has_spare_core(const struct axhost_facts *facts, const struct axplace_plan *plan);
+struct vm_cpus axvm_vcpu_cpus(const struct axvm *vm, uint32_t index);
+struct vm_cpus axvm_io_cpus(const struct axvm *vm, unsigned index);
+
+/* sharing.c: on what `held` leaves; no list when that is all. Anew: the threads go there; false:
+ * some are not there yet, ask again. */
+int axvm_share(struct axvm *vm, const struct axledger_held *held, struct ax_error *err);
+bool axvm_share_anew(struct axvm *vm, const struct axledger_held *held);
+
+/* placement.c: may threads be there that have no CPUs of their own, as far as the host is
+ * concerned? */
+bool axvm_is_for_all(const struct axvm *vm, const struct axhost_cpu *cpu);
+
+/* aside.c: from now on these. */
+void axvm_move_aside(struct axvm *vm, const int *cpus, size_t count);
+
+/* topology.c: what the guest is told of the plan. NULL when that is nothing. free() ends it, but
+ * not before the plan. */
+int axvm_topology(const struct axvm *vm, const struct axarch_topology **ret_topology,
+		  struct ax_error *err);
+
+/* drift.c: compares what is with the plan, and says in the log what differs. */
+void axvm_look_for_drift(struct axvm *vm);
 
 /* build.c: the steps of axvm_create, in order. */
 int axvm_build_machine(struct axvm *vm, struct ax_error *err);
@@ -117,6 +206,9 @@ int axvm_create_io(struct axvm *vm, struct ax_error *err);
 void axvm_destroy_io(struct axvm *vm);
 int axvm_start_io(struct axvm *vm, struct ax_error *err);
 void axvm_stop_io(struct axvm *vm);
+
+/* plan_request.c: what RAM is made of, unless a plan says otherwise. */
+enum axas_backing axvm_backing(const struct axcfg *config, const struct axprof *profile);
 
 /* memory.c: before the machine is made, and when it can be given memory. */
 int axvm_plan_regions(struct axvm *vm, struct ax_error *err);

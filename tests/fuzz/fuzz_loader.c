@@ -205,7 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					   .plan = &plan,
 					   .boot = &boot,
 					   .machine = &machine,
-					   .apic_ids = apic_ids};
+					   .apic_ids = apic_ids,
+					   .has_pic = true};
 	const int rc = x86_load(memory, &info, &start, &err);
 	if (rc < 0) {
 		MUST(err.kind == AX_ERROR_BOOT_IMAGE || err.kind == AX_ERROR_CONFIGURATION);

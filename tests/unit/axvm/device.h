@@ -58,8 +58,9 @@ static UNUSED unsigned queues_of(struct axdev *of)
 	}
 }
 
-/* ---- rate limits -------------------------------------------------------------------------------
- * What passes at once is the burst, and what came in while the test ran, from when the device was
+/* ---- rate limits ----------------------------------------------------------------------------- */
+
+/* What passes at once is the burst, and what came in while the test ran, from when the device was
  * not yet there; the last request that passes may overdraw. */
 
 static UNUSED void expect_burst(unsigned passed, unsigned burst, unsigned per_s, uint64_t since_ns)

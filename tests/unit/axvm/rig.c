@@ -13,9 +13,11 @@
 
 void rig_init(struct rig *rig, const char *const *words)
 {
-	/* A file in memory stands behind the guest's: one that stays is seen (guest_maps). */
-	static const char *const small[] = {"run",  "-m",       "16M",  "--memory-backing",
-					    "anon", "--serial", "none", "--no-rng"};
+	/* A file in memory stands behind the guest's: one that stays is seen (guest_maps). Tests
+	 * that run at the same time share the host's ledger: only their own are to see it. */
+	static const char *const small[] = {
+		"run",      "-m",   "16M",      "--memory-backing", "anon",
+		"--serial", "none", "--no-rng", "--placement=off"};
 	const char *argv[48];
 	struct axcfg_builder *builder = NULL;
 	int argc = 0, rc;

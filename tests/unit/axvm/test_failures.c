@@ -128,7 +128,7 @@ static void test_start_fails(void **state)
 	(void)state;
 	holdings_read(&before);
 	for (size_t i = 0; i < AX_ARRAY_LEN(options); i++) {
-		rig_init(&rig, WORDS("-c", "3", options[i]));
+		rig_init(&rig, WORDS("-c", "3", "--placement=off", options[i]));
 		assert_int_equal(rig_create(&rig), 0);
 		assert_true(axvm_start(rig.vm, &rig.err) < 0);
 		assert_int_equal(rig.err.kind, AX_ERROR_THREAD);
@@ -165,7 +165,8 @@ static void test_wrong_requests(void **state)
 		{"--memory=65G", AX_ERROR_CONFIGURATION, "64G", ""},
 		{"--cpus=256", AX_ERROR_CONFIGURATION, "256 vCPUs", ""},
 		{"--arch=pdp11", AX_ERROR_CONFIGURATION, "arch: 'pdp11' is not known", "generic"},
-		{"--profile=xv9", AX_ERROR_CONFIGURATION, "profile: 'xv9'", "auto, xv2, zen2, generic"},
+		{"--profile=xv9", AX_ERROR_CONFIGURATION, "profile: 'xv9'",
+		 "auto, xv2, zen2, generic"},
 		{"--region=gpa=0,size=4K", AX_ERROR_ALREADY_EXISTS, "memory.regions[0]", ""},
 		{"--region=gpa=0xd0000000,size=4K", AX_ERROR_ALREADY_EXISTS, "memory.regions[0]",
 		 ""},

@@ -209,6 +209,37 @@ static void test_backings(void **state)
 	}
 }
 
+static int on_memory(void *ctx, uint64_t bytes, uint64_t total_bytes)
+{
+	uint64_t *last = ctx;
+
+	assert_int_equal(total_bytes, 64 * AX_MIB);
+	*last = bytes;
+	return bytes > 32 * AX_MIB && last[1];
+}
+
+/* A long start tells how far it is, and can be ended. */
+static void test_progress(void **state)
+{
+	uint64_t last[2] = {0}; /* and whether to end it */
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, WORDS("-m", "64M", "--populate"));
+	rig.options.on_memory = on_memory;
+	rig.options.on_memory_ctx = last;
+	assert_int_equal(rig_create(&rig), 0);
+	assert_int_equal(last[0], 64 * AX_MIB);
+	rig_finish(&rig);
+	last[1] = 1;
+	rig_init(&rig, WORDS("-m", "64M", "--populate"));
+	rig.options.on_memory = on_memory;
+	rig.options.on_memory_ctx = last;
+	assert_int_equal(rig_create(&rig), -ECANCELED);
+	assert_true(last[0] < 64 * AX_MIB);
+	rig_finish(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_regions_reach_the_architecture),
 		cmocka_unit_test(test_refused_regions),
 		cmocka_unit_test(test_lock_and_populate),
+		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_backings),
 	};
 

@@ -89,15 +89,22 @@ static void test_stop_while_suspended(void **state)
 
 static void test_limit_while_suspended(void **state)
 {
-	struct rig rig;
+	/* On a busy machine a short limit may be over before the pause. */
+	static const char *const limits[] = {"--timeout=100ms", "--timeout=2s", "--timeout=20s"};
+	bool paused = false;
 
 	(void)state;
-	rig_init(&rig, WORDS("-c", "2", "--timeout=100ms"));
-	RIG_SCRIPT(&rig, 0, STEP_SPIN);
-	rig_boot(&rig);
-	assert_int_equal(axvm_pause(rig.vm, &rig.err), 0);
-	assert_int_equal(rig_end(&rig).reason, AXVM_STOP_LIMIT);
-	rig_finish(&rig);
+	for (size_t i = 0; i < AX_ARRAY_LEN(limits) && !paused; i++) {
+		struct rig rig;
+
+		rig_init(&rig, WORDS("-c", "2", limits[i]));
+		RIG_SCRIPT(&rig, 0, STEP_SPIN);
+		rig_boot(&rig);
+		paused = !axvm_pause(rig.vm, &rig.err);
+		assert_int_equal(rig_end(&rig).reason, AXVM_STOP_LIMIT);
+		rig_finish(&rig);
+	}
+	assert_true(paused);
 }
 
 /* A device of the test's own: counts its hooks, can refuse to be quiet, can keep a vCPU busy. */

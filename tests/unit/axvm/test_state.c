@@ -222,8 +222,8 @@ static void test_no_kernel(void **state)
 	rig_init(&rig, NULL);
 	rig.err = (struct ax_error){0};
 	assert_int_equal(axvm_create(rig.config, &rig.options, &rig.vm, &rig.err), 0);
-	assert_int_equal(axvm_start(rig.vm, &rig.err), -ENOENT);
-	assert_int_equal(rig.err.kind, AX_ERROR_BOOT_IMAGE);
+	assert_int_equal(axvm_start(rig.vm, &rig.err), -EINVAL);
+	assert_int_equal(rig.err.kind, AX_ERROR_CONFIGURATION);
 	assert_non_null(strstr(rig.err.hint, "--kernel"));
 	assert_int_equal(axvm_state(rig.vm), AXVM_LOADED);
 	rig_finish(&rig);

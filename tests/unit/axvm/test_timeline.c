@@ -33,7 +33,7 @@ static void test_a_boot(void **state)
 	static const char *const wanted[] = {
 		"configuration read",
 		"architecture ready",
-		"profile ready",
+		"placement ready",
 		"I/O loop ready",
 		"machine ready",
 		"memory ready",
