@@ -7,14 +7,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 uint64_t program_start_ns;
 
 static const struct command *const commands[] = {
-	&cmd_run,    &cmd_selftest, &cmd_doctor, &cmd_host,       &cmd_plan,
-	&cmd_config, &cmd_disk,     &cmd_switch, &cmd_completion, &cmd_version,
+	&cmd_run,    &cmd_top,  &cmd_plan,   &cmd_host,       &cmd_doctor,  &cmd_selftest,
+	&cmd_config, &cmd_disk, &cmd_switch, &cmd_completion, &cmd_version, &cmd_help,
 };
 
 const struct command *command_at(size_t index)
@@ -22,27 +23,31 @@ const struct command *command_at(size_t index)
 	return index < AX_ARRAY_LEN(commands) ? commands[index] : NULL;
 }
 
-static const struct command *find(const char *name)
+const char *run_directory(void)
+{
+	const char *directory = getenv("AXVM_RUN_DIR");
+
+	return directory && *directory ? directory : NULL;
+}
+
+const struct command *command_find(const char *name, struct ax_error *err)
 {
 	for (size_t i = 0; i < AX_ARRAY_LEN(commands); i++)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
+	ax_error_set(err, AX_ERROR_USAGE, EINVAL, "there is no command '%s'", name);
+	ax_error_hint(err, "`axvm help` lists the commands; a VM is started by `axvm run`");
 	return NULL;
 }
 
-static int help(int argc, char **argv)
+/* Two of them have names as options have. */
+static const struct command *of_word(const char *word, struct ax_error *err)
 {
-	const struct command *command = argc > 2 ? find(argv[2]) : NULL;
-
-	if (argc > 2 && !command) {
-		fprintf(stderr, "axvm: there is no command '%s'\n", argv[2]);
-		return 2;
-	}
-	if (command)
-		help_command(command);
-	else
-		help_program();
-	return 0;
+	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+		return &cmd_help;
+	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
+		return &cmd_version;
+	return command_find(word, err);
 }
 
 /*
@@ -69,23 +74,15 @@ static int finish(int status)
 static int dispatch(int argc, char **argv)
 {
 	const struct command *command;
-	const char *word = argc > 1 ? argv[1] : NULL;
+	struct ax_error err = {0};
 
-	if (!word) {
+	if (argc < 2) {
 		help_program();
 		return 2;
 	}
-	if (!strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h"))
-		return help(argc, argv);
-	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
-		return cmd_version.run(1, argv);
-	command = find(word);
-	if (!command) {
-		fprintf(stderr, "axvm: there is no command '%s'\n", word);
-		fprintf(stderr,
-			"  hint: `axvm help` lists the commands; a VM is started by `axvm run`\n");
-		return 2;
-	}
+	command = of_word(argv[1], &err);
+	if (!command)
+		return report_error(&err);
 	if (help_asked(argc - 1, argv + 1)) {
 		help_command(command);
 		return 0;

@@ -7,6 +7,13 @@
 
 #include <axvm/axvm.h>
 
+/* An option of one subcommand alone. */
+struct command_option {
+	const char *flag;    /* "save" */
+	const char *metavar; /* "FILE"; NULL: it has no value */
+	const char *help;    /* one line */
+};
+
 struct command {
 	const char *name;
 	const char *operands; /* as in "axvm NAME OPERANDS" */
@@ -15,12 +22,20 @@ struct command {
 	int (*run)(int argc, char **argv);
 	/* Prints what --help adds to the first lines; may be NULL. */
 	void (*help)(void);
+	const struct command_option *options; /* flag NULL ends; NULL: none of its own */
+	bool takes_config;                    /* those of the schema and --config, too */
+	const char *verbs; /* what its first operand is one of, with spaces between; or NULL */
+	bool takes_files;  /* further operands are files */
 };
 
 extern const struct command cmd_run, cmd_selftest, cmd_doctor, cmd_host, cmd_plan, cmd_config,
-	cmd_completion, cmd_disk, cmd_switch, cmd_version;
-const struct command *command_at(size_t index); /* NULL past the end */
+	cmd_completion, cmd_disk, cmd_help, cmd_switch, cmd_top, cmd_version;
+const struct command *command_at(size_t index);                             /* NULL past the end */
+const struct command *command_find(const char *name, struct ax_error *err); /* NULL: none */
 extern uint64_t program_start_ns;
+/* Where VMs have what they keep for each other, ledger and sockets: AXVM_RUN_DIR of the
+ * environment. NULL: the host's place. */
+const char *run_directory(void);
 
 /* report.c: to standard error. */
 void report_setup(void); /* log sink and AXVM_DEBUG */
@@ -28,13 +43,28 @@ int report_verbosity(void *ctx,
 		     const char *flag); /* -v, --verbose, -q, --quiet; -ENOENT: not ours */
 bool report_is_quiet(void);
 int report_error(const struct ax_error *err); /* message and hint; returns the exit status */
-/* Says what is wrong with a word of a subcommand that takes no options; returns the status. */
-int report_unexpected(const char *command, const char *word);
+
+/* words.c */
+/*
+ * The option's value if it is what word *i is, which is then the last word of it: behind '=' or in
+ * the next word, unless that begins with two dashes; of one without a value the word itself.
+ * -ENOENT: it is another word.
+ */
+int words_take(const struct command_option *option, int argc, char **argv, int *i,
+	       const char **ret_value, struct ax_error *err);
+/*
+ * All words of a subcommand that has its own options only, -v and -q among them. ret_values has a
+ * place for each row of its table: what it was given last. Operands beyond the most are refused.
+ * What is not given is left as it is.
+ */
+int words_read(const struct command *command, int argc, char **argv, const char **ret_values,
+	       const char **ret_operands, size_t operand_max, struct ax_error *err);
 
 /* help.c */
 void help_program(void);
 void help_command(const struct command *command);
 void help_options(void); /* the schema's rows, by group */
+void help_own_options(const struct command *command);
 bool help_asked(int argc, char **argv);
 
 /* console.c: where the serial port and the ports of the virtio console go, and the terminal's
@@ -70,16 +100,24 @@ struct passt {
 int passt_start(struct passt *passt, const struct axcfg *config, struct ax_error *err);
 void passt_stop(struct passt *passt); /* and waits for their end */
 
+/* files.c: lets this process open what a VM of so many vCPUs needs, as far as it may. */
+void allow_files(uint32_t vcpus);
+
+/* progress.c: of a start, told by any thread. */
+struct progress {
+	uint64_t begin_ns;
+	bool is_visible;
+	_Atomic uint64_t shown_ns;
+};
+void progress_begin(struct progress *progress);
+int progress_memory(void *ctx, uint64_t bytes, uint64_t total_bytes); /* for axvm_options */
+bool progress_end(struct progress *progress); /* has the user asked for the end? */
+
 /* host_print.c, host_tables.c: to standard output */
 struct axhost_facts;
 void host_print_summary(const struct axhost_facts *facts);
 void host_print_profiles(const struct axhost_facts *facts);
 void host_print_tables(const struct axhost_facts *facts);
-
-/* plan_request.c: the plan of a VM with this configuration, while no other VM holds anything. */
-struct axplace_plan;
-int plan_make(const struct axcfg *config, const struct axhost_facts *facts,
-	      struct axplace_plan **ret_plan, struct ax_error *err);
 
 /* summary.c */
 void summary_print(const struct axvm *vm);

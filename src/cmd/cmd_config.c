@@ -35,15 +35,12 @@ static int dump(const struct axcfg *config, struct ax_error *err)
 	return rc;
 }
 
-/* Of names only: whether a profile likes this host is for the host it will run on. */
-static int check_names(const struct axcfg *config, struct ax_error *err)
+/* Of its name only: whether a profile likes this host is for the host it will run on. */
+static int check_profile(const struct axcfg *config, struct ax_error *err)
 {
 	const struct axprof *profile;
 	size_t i = 0;
 
-	if (strcmp(config->arch, "auto") != 0 && !axarch_by_name(config->arch))
-		return ax_error_set(err, AX_ERROR_CONFIGURATION, EINVAL, "arch: '%s' is not known",
-				    config->arch);
 	if (!strcmp(config->profile, "auto"))
 		return 0;
 	while ((profile = axprof_at(i)) && strcmp(profile->name, config->profile) != 0)
@@ -58,18 +55,21 @@ static int check_names(const struct axcfg *config, struct ax_error *err)
 /* The machine it asks for must be one that can be laid out. */
 static int check(const struct axcfg *config, struct ax_error *err)
 {
-	const struct axarch *named = axarch_by_name(config->arch);
-	const struct axarch *arch = named ? named : axarch_native();
+	const struct axarch *arch = NULL;
 	struct axarch_vm_config machine = {
 		.name = config->name,
 		.vcpu_count = (uint32_t)config->cpus.count,
 		.memory_bytes = config->memory.size_bytes,
 	};
 	struct axarch_plan *plan = calloc(1, sizeof(*plan));
-	int rc = check_names(config, err);
+	int rc = axarch_choose(config->arch, &arch, err);
 
 	if (!rc)
+		rc = check_profile(config, err);
+	if (!rc)
 		rc = axcfg_check_files(config, err);
+	if (!rc)
+		rc = axvm_check_placement(config, run_directory(), err);
 	if (!rc && !plan)
 		rc = ax_error_set(err, AX_ERROR_NO_MEMORY, ENOMEM, "out of memory");
 	if (!rc)
@@ -136,4 +136,7 @@ const struct command cmd_config = {
 	.summary = "show or check a configuration without starting anything",
 	.run = run,
 	.help = help,
+	.takes_config = true,
+	.verbs = "dump check",
+	.takes_files = true,
 };

@@ -5,18 +5,23 @@
 
 #include <axvm/virtio_devices.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 static int run(int argc, char **argv)
 {
+	const char *words[3] = {NULL}; /* overlay NEW BASE */
 	struct ax_error err = {0};
 
-	if (argc != 4 || strcmp(argv[1], "overlay") != 0) {
-		fprintf(stderr, "axvm disk: expected 'overlay' NEW BASE\n");
-		return 2;
+	if (words_read(&cmd_disk, argc, argv, NULL, words, AX_ARRAY_LEN(words), &err))
+		return report_error(&err);
+	if (!words[2] || strcmp(words[0], "overlay") != 0) {
+		ax_error_set(&err, AX_ERROR_USAGE, EINVAL, "disk: expected overlay NEW BASE");
+		ax_error_hint(&err, "as in `axvm disk overlay web.overlay debian.img`");
+		return report_error(&err);
 	}
-	if (axvirtio_blk_make_overlay(argv[2], argv[3], &err) == 0)
+	if (axvirtio_blk_make_overlay(words[1], words[2], &err) == 0)
 		return 0;
 	if (err.kind == AX_ERROR_ALREADY_EXISTS)
 		ax_error_hint(&err, "choose another name, or remove it first: it may hold what a "
@@ -37,4 +42,6 @@ const struct command cmd_disk = {
 	.summary = "make a copy-on-write overlay of a disk image",
 	.run = run,
 	.help = help,
+	.verbs = "overlay",
+	.takes_files = true,
 };

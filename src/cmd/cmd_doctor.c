@@ -57,20 +57,22 @@ static int print_verdict(const struct axarch *arch, bool partial, const char *de
 	return status;
 }
 
+enum { KVM_DEVICE, OPTIONS };
+static const struct command_option options[OPTIONS + 1] = {
+	[KVM_DEVICE] = {"kvm-device", "PATH", "KVM device node [/dev/kvm]"},
+};
+
 static int run(int argc, char **argv)
 {
 	const struct axarch *arch = axarch_native();
-	const char *device = NULL;
+	const char *values[OPTIONS] = {NULL};
 	struct axhost_facts facts;
+	struct ax_error err = {0};
+	const char *device;
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--kvm-device") && i + 1 < argc)
-			device = argv[++i];
-		else if (!strncmp(argv[i], "--kvm-device=", 13))
-			device = argv[i] + 13;
-		else if (report_verbosity(NULL, argv[i]))
-			return report_unexpected("doctor", argv[i]);
-	}
+	if (words_read(&cmd_doctor, argc, argv, values, NULL, 0, &err))
+		return report_error(&err);
+	device = values[KVM_DEVICE];
 	axhost_read("", &facts);
 	host_print_summary(&facts);
 	host_print_profiles(&facts);
@@ -81,8 +83,8 @@ static int run(int argc, char **argv)
 static void help(void)
 {
 	printf("\nChanges nothing. Exit status 0 when VMs can be run, otherwise that of the first "
-	       "obstacle.\n\n"
-	       "      --kvm-device PATH          KVM device node [/dev/kvm]\n");
+	       "obstacle.\n\n");
+	help_own_options(&cmd_doctor);
 }
 
 const struct command cmd_doctor = {
@@ -91,4 +93,5 @@ const struct command cmd_doctor = {
 	.summary = "tell what this host has, what is missing and what to do about it",
 	.run = run,
 	.help = help,
+	.options = options,
 };

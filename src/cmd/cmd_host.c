@@ -15,7 +15,11 @@
 
 static int cannot_write(const char *path, int rc, struct ax_error *err)
 {
-	return ax_error_set(err, AX_ERROR_IO, -rc, "cannot write %s: %s", path, strerror(-rc));
+	ax_error_set(err, AX_ERROR_IO, -rc, "cannot write %s: %s", path, strerror(-rc));
+	return rc == -ENOENT || rc == -ENOTDIR
+		       ? ax_error_hint(err,
+				       "its directory is not there; make it, or choose another")
+		       : rc;
 }
 
 /* What is no regular file (a terminal, a pipe), or what is already open as our output, is written
@@ -101,41 +105,27 @@ static int report(const struct axhost_facts *facts, bool json, const char *path)
 	return 0;
 }
 
-/* --flag VALUE or --flag=VALUE */
-static bool takes(const char *flag, int argc, char **argv, int *i, const char **ret_value)
-{
-	const size_t length = strlen(flag);
-
-	if (!strcmp(argv[*i], flag) && *i + 1 < argc)
-		*ret_value = argv[++*i];
-	else if (!strncmp(argv[*i], flag, length) && argv[*i][length] == '=')
-		*ret_value = argv[*i] + length + 1;
-	else
-		return false;
-	return true;
-}
+enum { JSON, SAVE, HOST, OPTIONS };
+static const struct command_option options[OPTIONS + 1] = {
+	[JSON] = {"json", NULL, "print a recording instead"},
+	[SAVE] = {"save", "FILE", "write the recording to FILE, replacing it, and print nothing"},
+	[HOST] = {"host", "FILE", "look at a recorded host instead of this one"},
+};
 
 static int run(int argc, char **argv)
 {
-	const char *path = NULL, *recorded = NULL;
+	const char *values[OPTIONS] = {NULL};
 	struct axhost_facts facts;
 	struct ax_error err = {0};
-	bool json = false;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json"))
-			json = true;
-		else if (!takes("--save", argc, argv, &i, &path) &&
-			 !takes("--host", argc, argv, &i, &recorded) &&
-			 report_verbosity(NULL, argv[i]))
-			return report_unexpected("host", argv[i]);
-	}
-	if (!recorded)
-		axhost_read("", &facts);
-	else if (axhost_load(recorded, &facts, &err))
+	if (words_read(&cmd_host, argc, argv, values, NULL, 0, &err))
 		return report_error(&err);
-	status = report(&facts, json, path);
+	if (!values[HOST])
+		axhost_read("", &facts);
+	else if (axhost_load(values[HOST], &facts, &err))
+		return report_error(&err);
+	status = report(&facts, values[JSON], values[SAVE]);
 	axhost_free(&facts);
 	return status;
 }
@@ -143,12 +133,9 @@ static int run(int argc, char **argv)
 static void help(void)
 {
 	printf("\nPrints processor, topology, memory, what KVM can use, limits and profiles.\n"
-	       "\n"
-	       "      --json                     print a recording instead\n"
-	       "      --save FILE                write the recording to FILE, replacing it, and "
-	       "print nothing\n"
-	       "      --host FILE                look at a recorded host instead of this one\n"
-	       "\nThe format is told in docs/host.md; some recordings are installed in "
+	       "\n");
+	help_own_options(&cmd_host);
+	printf("\nThe format is told in docs/host.md; some recordings are installed in "
 	       "share/axvm/hosts.\n");
 }
 
@@ -158,4 +145,5 @@ const struct command cmd_host = {
 	.summary = "tell what this host is, or record it",
 	.run = run,
 	.help = help,
+	.options = options,
 };

@@ -4,7 +4,10 @@
  */
 #include "cmd.h"
 
+#include <axvm/api.h>
+
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +15,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+enum { MAX_CPUS = 8192 }; /* as many as a Linux can have */
+
 struct session {
 	struct axvm *vm;
+	struct axledger_claim *claim; /* of the VM before a restart */
 	struct ax_loop *loop;
+	struct axapi_server *server; /* for `axvm top`; NULL: nobody can look */
 	struct console console;
 	struct passt passt;
 	int signal_fd;
 	size_t disk_count;
 	bool stop_asked; /* by signal or key: ends a VM that would be restarted, too */
+	bool is_aside;   /* this thread is where a VM has room for it, */
+	cpu_set_t home[MAX_CPUS / CPU_SETSIZE]; /* and was there before */
 };
 
 /* The files behind the disks may be others now, or larger. */
@@ -98,37 +107,101 @@ static int open_signals(struct session *session, struct ax_error *err)
 	return 0;
 }
 
-static int watch(struct session *session, struct ax_error *err)
+/* vCPUs with CPUs of their own share them with nobody, so not with us and our helpers, be they this
+ * VM's or another's. */
+static void step_aside(struct session *session)
 {
-	const struct {
-		int fd;
-		ax_event_fn *fn;
-	} sources[] = {
-		{session->signal_fd, on_signal},
-		{session->console.wake_fd, on_escape},
-		{axvm_stop_fd(session->vm), on_stopped},
-	};
-	struct ax_event *event;
-	int rc = ax_loop_create(AX_LOOP_EPOLL, &session->loop, err);
+	int cpus[MAX_CPUS];
+	const size_t count = axvm_aside(session->vm, cpus, MAX_CPUS);
 
-	for (size_t i = 0; !rc && i < AX_ARRAY_LEN(sources); i++)
-		rc = ax_loop_add_fd(session->loop, sources[i].fd, EPOLLIN, sources[i].fn, session,
+	if (!count)
+		return;
+	for (size_t i = 0; i < session->passt.count; i++)
+		if (session->passt.pids[i] > 0)
+			(void)ax_task_move(session->passt.pids[i], cpus, count);
+	ax_task_move_named("vhost-*", cpus, count); /* threads of ours since Linux 6.4 */
+	if (ax_task_move(0, cpus, count) == 0)
+		session->is_aside = true;
+}
+
+/* The next plan, after a restart, must see all of them again. */
+static void step_back(struct session *session)
+{
+	if (session->is_aside)
+		(void)sched_setaffinity(0, sizeof(session->home), session->home);
+	session->is_aside = false;
+}
+
+static void on_aside(void *ctx, int fd, uint32_t events)
+{
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		step_aside(ctx);
+}
+
+/* Who looks at the VM is served on this thread, and waits while there is none yet, or none between
+ * a restart and the next start. A VM that nobody can look at is a VM all the same. */
+static void serve(struct session *session, const char *name)
+{
+	struct ax_error err = {0};
+
+	if (axapi_server_create(session->loop, name, run_directory(), &session->server, &err))
+		ax_log(AX_LOG_INFO, "run", "`axvm top` will not see this VM: %s", err.message);
+	else
+		ax_log(AX_LOG_INFO, "run", "`axvm top` asks at %s",
+		       axapi_server_path(session->server));
+}
+
+/* What is there for all VMs of the session. */
+static int open_session(struct session *session, const struct axcfg *config, struct ax_error *err)
+{
+	struct ax_event *event;
+	int rc = console_open(&session->console, config, err);
+
+	if (!rc)
+		rc = ax_loop_create(AX_LOOP_EPOLL, &session->loop, err);
+	if (!rc)
+		rc = ax_loop_add_fd(session->loop, session->signal_fd, EPOLLIN, on_signal, session,
 				    &event, err);
+	if (!rc)
+		rc = ax_loop_add_fd(session->loop, session->console.wake_fd, EPOLLIN, on_escape,
+				    session, &event, err);
+	if (!rc)
+		serve(session, config->name);
 	return rc;
+}
+
+static void close_session(struct session *session)
+{
+	axapi_server_destroy(session->server);
+	ax_loop_destroy(session->loop);
+	console_close(&session->console);
 }
 
 static int run_to_end(struct session *session, struct ax_error *err)
 {
-	int rc = watch(session, err);
+	struct ax_event *stopped = NULL, *aside = NULL;
+	int rc = ax_loop_add_fd(session->loop, axvm_stop_fd(session->vm), EPOLLIN, on_stopped,
+				session, &stopped, err);
 
 	if (!rc)
-		rc = axvm_start(session->vm, err);
+		rc = ax_loop_add_fd(session->loop, axvm_aside_fd(session->vm), EPOLLIN, on_aside,
+				    session, &aside, err);
 	if (!rc)
+		rc = axvm_start(session->vm, err);
+	if (!rc) {
+		if (session->server)
+			axapi_server_show(session->server, session->vm);
 		rc = ax_loop_run(session->loop, err);
+		if (session->server)
+			axapi_server_show(session->server, NULL);
+	}
+	ax_loop_remove(stopped);
+	ax_loop_remove(aside);
 	if (!rc)
 		rc = axvm_wait(session->vm, err);
-	ax_loop_destroy(session->loop);
-	session->loop = NULL;
 	return rc;
 }
 
@@ -139,6 +212,8 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 	struct ax_error err = {0};
 	struct axvm_options options = {
 		.exec_ns = program_start_ns,
+		.ledger = run_directory(),
+		.claim = session->claim,
 		.console =
 			{
 				.in_fd = session->console.serial.in_fd,
@@ -150,21 +225,34 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 		.port_count = config->console_count,
 	};
 	int status, rc = passt_start(&session->passt, config, &err);
+	struct progress progress;
+	bool is_stopped;
 
 	*ret_again = false;
 	options.net_fds = session->passt.fds;
 	options.net_fd_count = session->passt.count;
 	(void)console_size(&options.columns, &options.rows);
-	if (!rc)
+	session->claim = NULL;
+	progress_begin(&progress);
+	options.on_memory = progress_memory;
+	options.on_memory_ctx = &progress;
+	if (rc)
+		axledger_release(options.claim);
+	else
 		rc = axvm_create(config, &options, &session->vm, &err);
-	if (!rc)
+	is_stopped = progress_end(&progress) && rc == -ECANCELED;
+	if (!rc) {
+		step_aside(session);
 		rc = run_to_end(session, &err);
+	}
+	step_back(session);
 	if (rc) {
 		console_close(&session->console);
 		axvm_destroy(session->vm);
 		session->vm = NULL;
 		passt_stop(&session->passt);
-		return report_error(&err);
+		/* Asked for before there was anything to stop: no error. */
+		return is_stopped ? 0 : report_error(&err);
 	}
 	axvm_get_stop_info(session->vm, &info);
 	status = axvm_stop_exit_status(info.reason, &info.error);
@@ -185,6 +273,8 @@ static int run_once(struct session *session, const struct axcfg *config, bool *r
 		if (config->metrics && !report_is_quiet())
 			summary_print(session->vm);
 	}
+	if (*ret_again)
+		session->claim = axvm_take_claim(session->vm);
 	axvm_destroy(session->vm);
 	session->vm = NULL;
 	passt_stop(&session->passt);
@@ -198,16 +288,18 @@ static int run_config(const struct axcfg *config)
 	bool again;
 	int status, rc = open_signals(&session, &err);
 
+	(void)sched_getaffinity(0, sizeof(session.home), session.home);
+	allow_files((uint32_t)config->cpus.count);
 	if (!rc)
-		rc = console_open(&session.console, config, &err);
+		rc = open_session(&session, config, &err);
 	if (rc) {
-		console_close(&session.console);
+		close_session(&session);
 		status = report_error(&err);
 	} else {
 		do
 			status = run_once(&session, config, &again);
 		while (again);
-		console_close(&session.console);
+		close_session(&session);
 	}
 	if (session.signal_fd >= 0)
 		close(session.signal_fd);
@@ -251,4 +343,6 @@ const struct command cmd_run = {
 	.summary = "boot a guest and stay with it until it ends",
 	.run = run,
 	.help = help,
+	.takes_config = true,
+	.takes_files = true,
 };

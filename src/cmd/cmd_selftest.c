@@ -27,25 +27,24 @@ static void row(void *ctx, const char *check, int status, const char *detail)
 	       detail ? detail : "");
 }
 
+enum { KVM_DEVICE, OPTIONS };
+static const struct command_option options[OPTIONS + 1] = {
+	[KVM_DEVICE] = {"kvm-device", "PATH", "KVM device node [/dev/kvm]"},
+};
+
 static int run(int argc, char **argv)
 {
 	const struct axarch *arch = axarch_native();
-	const char *device = NULL;
+	const char *values[OPTIONS] = {NULL};
 	struct table table = {0};
 	struct ax_error err = {0};
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--kvm-device") && i + 1 < argc)
-			device = argv[++i];
-		else if (!strncmp(argv[i], "--kvm-device=", 13))
-			device = argv[i] + 13;
-		else if (report_verbosity(NULL, argv[i]))
-			return report_unexpected("selftest", argv[i]);
-	}
-	if (arch->probe(device, &err))
+	if (words_read(&cmd_selftest, argc, argv, values, NULL, 0, &err))
+		return report_error(&err);
+	if (arch->probe(values[KVM_DEVICE], &err))
 		return report_error(&err);
 	printf("AxVM self-test on %s\n\n", arch->name);
-	arch->selftest(device, row, &table);
+	arch->selftest(values[KVM_DEVICE], row, &table);
 	printf("\n%d passed, %d failed, %d skipped\n", table.passed, table.failed, table.skipped);
 	if (table.failed)
 		fprintf(stderr, "  hint: `axvm doctor` tells what kind of KVM this is\n");
@@ -56,8 +55,8 @@ static void help(void)
 {
 	printf("\nRuns a few dozen instructions per check in a guest of its own; needs KVM but no "
 	       "kernel\n"
-	       "image. Exit status 0 when nothing failed.\n\n"
-	       "      --kvm-device PATH          KVM device node [/dev/kvm]\n");
+	       "image. Exit status 0 when nothing failed.\n\n");
+	help_own_options(&cmd_selftest);
 }
 
 const struct command cmd_selftest = {
@@ -66,4 +65,5 @@ const struct command cmd_selftest = {
 	.summary = "prove with small guests what this host's KVM can do",
 	.run = run,
 	.help = help,
+	.options = options,
 };

@@ -96,13 +96,8 @@ static int run(int argc, char **argv)
 	const char *path = NULL;
 	int rc;
 
-	for (int i = 1; i < argc; i++) {
-		if (argv[i][0] == '-' && !report_verbosity(NULL, argv[i]))
-			continue;
-		if (argv[i][0] == '-' || path)
-			return report_unexpected("switch", argv[i]);
-		path = argv[i];
-	}
+	if (words_read(&cmd_switch, argc, argv, NULL, &path, 1, &err))
+		return report_error(&err);
 	if (!path) {
 		ax_error_set(&err, AX_ERROR_USAGE, EINVAL, "switch: no socket is named");
 		ax_error_hint(&err, "axvm switch /run/net0.sock");
@@ -132,4 +127,5 @@ const struct command cmd_switch = {
 	.summary = "connect guests by an Ethernet switch on a Unix socket",
 	.run = run,
 	.help = help,
+	.takes_files = true,
 };

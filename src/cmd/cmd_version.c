@@ -5,8 +5,10 @@
 
 static int run(int argc, char **argv)
 {
-	if (argc > 1)
-		return report_unexpected("version", argv[1]);
+	struct ax_error err = {0};
+
+	if (words_read(&cmd_version, argc, argv, NULL, NULL, 0, &err))
+		return report_error(&err);
 	printf("axvm %s (%s)\n", AXVM_VERSION, axarch_native()->name);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * --help: the program, a subcommand, and the options of the schema in their groups.
+ * axvm help and --help: the program, a subcommand, and the options of the schema in their groups.
  */
 #include "cmd.h"
 
@@ -14,7 +14,6 @@ void help_program(void)
 	       "Usage: axvm COMMAND [OPTIONS]\n\nCommands:\n");
 	for (size_t i = 0; (command = command_at(i)); i++)
 		printf("  %-12s %s\n", command->name, command->summary);
-	printf("  %-12s %s\n", "help", "this text, or `axvm help COMMAND`");
 	printf("\nStart here:\n"
 	       "  axvm doctor                                  what this host can do\n"
 	       "  axvm run -k vmlinuz -i initrd.img -m 512M    boot a kernel\n"
@@ -102,6 +101,17 @@ void help_options(void)
 	       "  -h, --help                     this text\n");
 }
 
+void help_own_options(const struct command *command)
+{
+	for (const struct command_option *row = command->options; row->flag; row++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "--%s%s%s", row->flag, row->metavar ? " " : "",
+			 row->metavar ? row->metavar : "");
+		printf("      %-26s %s\n", left, row->help);
+	}
+}
+
 bool help_asked(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -109,3 +119,29 @@ bool help_asked(int argc, char **argv)
 			return true;
 	return false;
 }
+
+static int run(int argc, char **argv)
+{
+	const struct command *command = NULL;
+	const char *name = NULL;
+	struct ax_error err = {0};
+	int rc = words_read(&cmd_help, argc, argv, NULL, &name, 1, &err);
+
+	if (!rc && name)
+		command = command_find(name, &err);
+	if (rc || (name && !command))
+		return report_error(&err);
+	if (command)
+		help_command(command);
+	else
+		help_program();
+	return 0;
+}
+
+const struct command cmd_help = {
+	.name = "help",
+	.operands = "[COMMAND]",
+	.summary = "list the commands, or tell of one",
+	.run = run,
+	.verbs = "COMMAND",
+};

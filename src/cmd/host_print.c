@@ -39,11 +39,18 @@ void host_print_summary(const struct axhost_facts *facts)
 		       facts->hypervisor ? "yes" : "no");
 }
 
+static void print_options(const struct axprof *profile, const struct axhost_facts *facts)
+{
+	printf("\nUsed by %s where there is\n", profile->name);
+	for (size_t i = 0; i < profile->option_count; i++)
+		printf("  %-26s %-3s  %s\n", profile->options[i].name,
+		       profile->options[i].met(facts) ? "yes" : "no", profile->options[i].remedy);
+}
+
 void host_print_profiles(const struct axhost_facts *facts)
 {
-	const struct axprof *profile;
+	const struct axprof *profile, *chosen = NULL;
 	char missing[256];
-	bool chosen = false;
 
 	printf("\nProfiles\n");
 	for (size_t i = 0; (profile = axprof_at(i)); i++) {
@@ -52,6 +59,9 @@ void host_print_profiles(const struct axhost_facts *facts)
 		printf("  %-26s %s%s%s%s\n", profile->name, profile->summary,
 		       count ? "; missing: " : "", count ? missing : "",
 		       !count && !chosen ? "  <- chosen" : "");
-		chosen = chosen || !count;
+		if (!count && !chosen)
+			chosen = profile;
 	}
+	if (chosen && facts->family) /* x86's, like the facts behind them */
+		print_options(chosen, facts);
 }

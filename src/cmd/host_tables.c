@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ALLOWED, ISOLATED, OFFLINE, OF_NODE };
+enum { ALLOWED, ISOLATED, TICKLESS, OFFLINE, OF_NODE };
 
 static bool is_in(const struct axhost_cpu *cpu, int what, uint32_t node)
 {
@@ -18,6 +18,8 @@ static bool is_in(const struct axhost_cpu *cpu, int what, uint32_t node)
 		return cpu->allowed;
 	case ISOLATED:
 		return cpu->isolated;
+	case TICKLESS:
+		return cpu->tickless;
 	case OFFLINE:
 		return !cpu->online;
 	default:
@@ -163,6 +165,7 @@ static void print_abilities(const struct axhost_facts *facts)
 		{"VT-x", facts->vmx},
 		{"AMD-V", facts->svm},
 		{"EPT", facts->ept},
+		{"NPT", facts->npt},
 		{"APICv or AVIC", facts->apicv},
 		{"x2APIC", facts->x2apic},
 		{"invariant TSC", facts->invariant_tsc},
@@ -177,16 +180,31 @@ static void print_abilities(const struct axhost_facts *facts)
 		printf("  %-26s %s\n", abilities[i].name, abilities[i].there ? "yes" : "no");
 }
 
+static const char *cpus(uint32_t thousandths, char *buf, size_t size)
+{
+	if (!thousandths)
+		return "none";
+	snprintf(buf, size, "%.3f CPUs", thousandths / 1e3);
+	return buf;
+}
+
 static void print_limits(const struct axhost_facts *facts)
 {
-	char list[512], size[24];
+	char list[512], size[24], used[24];
 
 	printf("\nLimits\n");
 	printf("  %-26s %s\n", "CPUs allowed", list_cpus(facts, ALLOWED, 0, list, sizeof(list)));
 	printf("  %-26s %s\n", "CPUs isolated", list_cpus(facts, ISOLATED, 0, list, sizeof(list)));
+	printf("  %-26s %s\n", "CPUs without ticks",
+	       list_cpus(facts, TICKLESS, 0, list, sizeof(list)));
 	printf("  %-26s %s\n", "CPUs offline", list_cpus(facts, OFFLINE, 0, list, sizeof(list)));
-	printf("  %-26s %s\n", "memory limit of the group",
+	printf("  %-26s %s", "memory limit of the group",
 	       gib(facts->memory_limit_bytes, size, sizeof(size)));
+	if (facts->memory_limit_bytes)
+		printf(", %s in use", gib(facts->memory_limit_used_bytes, used, sizeof(used)));
+	printf("\n");
+	printf("  %-26s %s\n", "CPU limit of the group",
+	       cpus(facts->cpu_limit_thousandths, size, sizeof(size)));
 	printf("  %-26s %s\n", "automatic NUMA balancing", facts->numa_balancing ? "yes" : "no");
 }
 

@@ -85,10 +85,3 @@ int report_error(const struct ax_error *err)
 		fprintf(stderr, "  hint: %s\n", err->hint);
 	return ax_error_kind_exit_status(err->kind);
 }
-
-int report_unexpected(const char *command, const char *word)
-{
-	fprintf(stderr, "axvm %s: '%s' is not expected\n  hint: `axvm %s --help`\n", command, word,
-		command);
-	return 2;
-}

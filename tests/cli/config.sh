@@ -9,7 +9,7 @@ bad() { # bad NAME TEXT WANTED...: both dump and run must refuse it
 	local name=$1 text=$2
 	shift 2
 	json bad.json "$text"
-	check "config/$name" 2 "bad.json" "$@" -- config dump --config bad.json
+	check "config/$name" 2 "bad.json" "hint:" "$@" -- config dump --config bad.json
 	check "config/$name-run" 2 "bad.json" "$@" -- run --config bad.json
 	rm bad.json
 }
@@ -58,6 +58,10 @@ check config/ids-for-other-cpus 2 "cpus.ids has 1 numbers for 2 vCPUs" -- run -c
 check config/same-disk-twice 2 "disks[0] and disks[1] are both a" -- run -d a -d a
 check config/serial-file-without-path 2 "serial.path is not set" "--serial-path" -- \
 	run --serial file
+check config/serial-path-without-file 2 "serial.path is set, but serial.mode is not file" \
+	"add --serial file" -- run -k off --serial-path log
+check config/serial-path-with-pty 2 "serial.path is set" "hint:" -- \
+	config check -k off --serial pty --serial-path log
 check config/no-irq-for-linux 2 "without a timer" "--protocol flat" -- run --irq-mode none
 check config/no-irq-for-disks 2 "no interrupt line" -- run --irq-mode none --protocol flat -d a
 check config/seventeen-disks 2 "more than 16" -- run -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 \
@@ -162,6 +166,11 @@ check config/check-cpu-affinity 2 'cpus.affinity[0]: cannot pin thread "vcpu 0" 
 check config/check-io-affinity 2 'io.affinity[0]: cannot pin thread "io 0" to host CPU 8191' \
 	"choose host CPUs" -- config check -k off --io-affinity 8191
 
+check config/check-node 2 "node 65535 is not there" "the last is" -- \
+	config check -k off --nodes 65535
+check config/check-too-many-cpus 2 "1024 vCPUs do not fit" "would work: " -- \
+	config check -k off -c 1024 --placement dedicated --idle host
+
 # Overlays: the pair must fit, and none is made over what is there.
 check config/check-overlay-missing 2 "disks[0]: cannot open disk image over.raw" \
 	"axvm disk overlay over.raw mine.raw" -- config check -k off -d over.raw,base=mine.raw
@@ -173,6 +182,14 @@ check config/check-no-overlay 2 "disks[0]: mine.raw is no overlay" "axvm disk ov
 	config check -k off -d mine.raw,base=over.raw
 check config/overlay-exists 1 "cannot make overlay over.raw: File exists" "hint:" \
 	"choose another name" -- disk overlay over.raw mine.raw
+printf '%0100d' 0 >short.raw
+check config/overlay-empty-base 4 "base empty.raw has 0 bytes, less than a sector" "hint:" \
+	"truncate -s 1G empty.raw" -- disk overlay new.raw empty.raw
+check config/overlay-short-base 4 "base short.raw has 100 bytes" "hint:" -- \
+	disk overlay new.raw short.raw
+check config/overlay-nowhere 4 "cannot make overlay no/new.raw" "hint:" "make its directory" -- \
+	disk overlay no/new.raw mine.raw
+rm short.raw
 check config/overlay-stays 0 "fine" -- config check -k off -d over.raw,base=mine.raw
 rm -f mine.raw empty.raw over.raw
 

@@ -26,10 +26,16 @@ check host/recorded-odd 0 "47 threads" "none" "CPUs offline" "4-5,28-29" \
 check host/recorded-json 0 -- host --json --host "$recordings/epyc-7543-nps4.json"
 expect host/recorded-json-exact "it differs from the recording" \
 	cmp -s "$out" "$recordings/epyc-7543-nps4.json"
+check host/save-without-file 2 "--save wants a value" "--save FILE" -- host --save --json
+expect host/save-no-option "a file is called like an option" test ! -e ./--json
 check host/no-recording 2 "missing.json" "hint:" "--save" -- host --host missing.json
 printf '{"axvm_host": 1, "vendr": 1}' >wrong.json
 check host/wrong-recording 2 "wrong.json: vendr: no such key" "hint:" -- host --host wrong.json
+echo 'CPUs: 4' >wrong.json
+check host/no-json 2 "wrong.json:1:" "not valid JSON" "hint:" "axvm host --save" -- \
+	host --host wrong.json
 rm wrong.json
+check host/directory 2 "not a regular file" "hint:" "axvm host --save" -- host --host .
 "$AXVM" host --save saved.json && "$AXVM" host --host saved.json --save again.json
 expect host/save-exact "a saved host does not come back" cmp -s saved.json again.json
 ln -s saved.json link.json
@@ -40,7 +46,8 @@ expect host/save-keeps-link "the link is gone" test -L link.json
 expect host/save-leaves-nothing "a temporary file is left" \
 	test "$(echo saved.json*)" = saved.json
 rm -f saved.json again.json link.json
-check host/save-nowhere 1 "cannot write nowhere/x.json" -- host --save nowhere/x.json
+check host/save-nowhere 1 "cannot write nowhere/x.json" "hint:" "its directory is not there" -- \
+	host --save nowhere/x.json
 # As /dev/stdout is, but a link of our own: one that is replaced by mistake does no harm.
 ln -s /proc/self/fd/1 to-stdout
 check host/save-stdout 0 '"axvm_host": 1' -- host --save to-stdout

@@ -23,7 +23,6 @@ expect plan/picture-alone "there is a table" test -z "$(grep otherwise "$out")"
 expect plan/default-is-both "it is not table and drawing" \
 	cmp -s "$scratch/default" <(cat "$scratch/table" <(echo) "$out")
 check plan/this-host 0 "claimed:" -- plan --memory 16M
-check plan/help-says-not-yet 0 "does not follow it yet" -- plan --help
 
 # The same host and request give the same bytes, in every form.
 for form in table picture json svg; do
@@ -50,6 +49,15 @@ dom = xml.dom.minidom.parse(sys.argv[1])
 assert dom.documentElement.tagName == "svg"
 assert "2" in [t.firstChild.data for t in dom.getElementsByTagName("text") if t.firstChild]' "$out"
 done
+
+# Lines of a terminal that has no UTF-8 are ASCII, and the same otherwise.
+run_it env LC_ALL=C "$AXVM" "${spans[@]}"
+judge plan/ascii 0 "+- node 0" "+--+" "| cache 0"
+expect plan/ascii-alone "there is more than ASCII" test -z "$(LC_ALL=C grep -n '[^ -~]' "$out")"
+sed 's/[┌┬┐└┴┘]/+/g; s/─/-/g; s/│/|/g' "$scratch/default" >"$scratch/translated"
+expect plan/ascii-same "it is another drawing" cmp -s "$out" "$scratch/translated"
+run_it env LC_ALL=no_SUCH.locale "$AXVM" "${spans[@]}" --picture
+judge plan/unknown-locale 0 "+- node 0"
 
 # As wide as the terminal, or 80: widths COMMAND... prints those of the lines with a frame.
 widths() {
@@ -83,7 +91,7 @@ expect plan/config-file-same "it differs from the options" cmp -s "$out" "$scrat
 rm vm.json
 check plan/host-first 0 -- plan "--host=${xeon[1]}" --vcpus=16 --memory 49152 -k nowhere
 expect plan/host-first-same "it differs" cmp -s "$out" "$scratch/default"
-check plan/values-are-no-flags 0 -- "${spans[@]}" --append --host --name --json --cmdline --svg
+check plan/values-are-no-flags 0 -- "${spans[@]}" --append=--host --name=--json --cmdline=--svg
 expect plan/values-are-no-flags-same "it differs" cmp -s "$out" "$scratch/default"
 check plan/io-threads 0 "         3          1" -- "${spans[@]}" --io-threads 4
 check plan/io-affinity 0 "--io-affinity is no part of a plan" -- \
@@ -99,8 +107,49 @@ echo '{"axvm_host": 1, "vendr": 1}' >wrong.json
 check plan/wrong-recording 2 "wrong.json" "hint:" -- plan --host wrong.json
 rm wrong.json
 check plan/unknown-profile 2 "profile: 'xv9' is not known" "hint:" -- plan --profile xv9 "${xeon[@]}"
-check plan/profile-refuses 26 "profile xv2 refuses" "VT-x" -- \
+check plan/profile-refuses 26 "profile xv2 refuses" "VT-x" \
+	"hint: this profile is for no other processor; --profile auto takes" -- \
 	plan --profile xv2 --host "$recordings/epyc-7543-nps4.json"
+# What is suggested is spelled as the help spells it.
+check plan/backing-as-spelled 0 "--memory-backing hugetlb-1G" -- host --host "$recordings/e5-2680v2-2s.json"
+
+check plan/fifo-needs-a-core 2 "no core is left for I/O beside the 20 vCPUs" "hint: ask for fewer" -- \
+	plan -c 20 -m 4G --scheduler fifo --host "$recordings/e5-2680v2-1s.json"
+
+check plan/none-shares 2 "do not fit" "would share CPUs instead" -- \
+	plan -c 21 -m 4G --host "$recordings/e5-2680v2-1s.json"
+check plan/none-dedicated 2 "do not fit" -- \
+	plan -c 21 -m 4G --placement dedicated --host "$recordings/e5-2680v2-1s.json"
+expect plan/none-dedicated-is-a-must "it says that it would share" \
+	test -z "$(grep instead "$err")"
+
+check plan/no-memory-shares 2 "are not free" "would share CPUs instead" -- \
+	plan -c 2 -m 4T --host "$recordings/e5-2680v2-1s.json"
+check plan/no-recording 2 "cannot open the recorded host" -- plan --host /nowhere
+expect plan/no-recording-is-no-refusal "it says that it would share" test -z "$(grep instead "$err")"
+run_it env AXVM_RUN_DIR=/nowhere "$AXVM" plan -c 1 -m 64M
+judge plan/no-ledger 2 "cannot open the ledger /nowhere"
+expect plan/no-ledger-is-no-refusal "it says that it would share" test -z "$(grep instead "$err")"
+
+check plan/pages-on-four-nodes 2 "hint: for n in 0:" " 3:" "nr_hugepages; done; would work: " -- \
+	plan -c 60 -m 200G --memory-backing hugetlb-1G --host "$recordings/epyc-7543-nps4.json"
+
+# Sockets whose memory is interleaved are one node, and are told apart nevertheless.
+python -c '
+import json, sys
+host = json.load(open(sys.argv[1]))
+host["nodes"], host["distances"] = host["nodes"][:1], [[10]]
+for cpu in host["cpus"]:
+    cpu["node"] = 0
+json.dump(host, open("interleaved.json", "w"))' "${xeon[1]}"
+check plan/two-sockets-one-node 0 "node 0, sockets 0-1" "cache 1, socket 1" -- \
+	plan -c 4 -m 4G --picture --host interleaved.json
+rm -f interleaved.json
+
+# A recording may come from anybody: it sends nothing to the terminal that looks at it.
+sed 's/"model_name": "[^"]*"/"model_name": "a \\u001b[31mred one"/' "${xeon[1]}" >red.json
+check plan/recorded-escape 0 "a ?[31mred one" -- host --host red.json
+rm red.json
 
 # CPUs by name.
 check plan/pins 0 "    0     9     0" "    1    39     1" "pinned by the request" -- \
@@ -109,7 +158,9 @@ check plan/pins-shared 0 "CPUs shared" "vCPU that shares its CPU" -- \
 	plan -c 2 --cpu-affinity 7,7 "${xeon[@]}"
 check plan/pin-not-there 2 "CPU 99, where vCPU 1 is to run, is not there" "hint:" "up to 39" -- \
 	plan -c 2 --cpu-affinity 0,99 "${xeon[@]}"
-check plan/pin-offline 2 "CPU 14" "is offline" "hint:" -- \
+check plan/other-nodes 2 "node 0 has 0 in 0 cores" "; 1 offline, 47 on nodes left out" -- \
+	plan -c 4 -m 2G --nodes 6 --host "$recordings/odd-nodes.json"
+check plan/pin-offline 2 "CPU 14" "is offline" "echo 1 > /sys/devices/system/cpu/cpu14/online" -- \
 	plan --cpu-affinity 14 --host "$recordings/odd-nodes.json"
 check plan/pins-too-few 2 "cpus.affinity has 1 numbers for 2 vCPUs" -- \
 	plan -c 2 --cpu-affinity 0 "${xeon[@]}"
