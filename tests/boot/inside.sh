@@ -9,6 +9,8 @@ set -u
 here=$(pwd)
 work=$(mktemp -d)
 failed=0
+# What ends a case that hangs, in seconds. The longest take 110 where nothing else runs on the host.
+limit=600
 list=''
 [ "${1:-}" != --list ] || { list=yes; shift; }
 [ $# -gt 0 ] || set -- '*'
@@ -93,13 +95,13 @@ run_case() { # name guest scenarios options status must mustnot
 	options=$(expand "$4")
 	extra=''
 	case $options in *--append*)
-		extra=$(echo "$options" | sed 's/.*--append \([^ ]*\).*/\1/')
+		extra=$(echo "$options" | sed 's/.*--append \([^ ]*\).*/\1/' | tr + ' ')
 		options=$(echo "$options" | sed 's/--append [^ ]*//')
 		;;
 	esac
 	# shellcheck disable=SC2086 # options are words
-	timeout -s KILL 180 ./axvm run --kernel "$(kernel_of "$2")" --initrd "guest/$guest/initramfs" \
-		--append "axtest=$3 $extra" $options </dev/null >"$work/out" 2>&1
+	timeout -s KILL $limit ./axvm run --kernel "$(kernel_of "$2")" --initrd "guest/$guest/initramfs" \
+		--append "loglevel=5 axtest=$3 $extra" $options </dev/null >"$work/out" 2>&1
 	status=$?
 	[ ! -f "$work/serial.log" ] || cat "$work/serial.log" >>"$work/out"
 	tr -d '\r' <"$work/out" >"$work/clean" && mv "$work/clean" "$work/out"
@@ -128,7 +130,7 @@ for script in scripts/*.sh; do
 	runs_here "${architectures:-all}" || continue
 	wanted "$name" || continue
 	rm -f "$work"/*.img "$work/out"
-	why=$(WORK=$work timeout -s KILL 200 sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}
+	why=$(WORK=$work timeout -s KILL $limit sh "$script" 2>"$work/err") && why='' || why=${why:-"it died"}
 	[ -f "$work/out" ] || cp "$work/err" "$work/out"
 	verdict "$name" "$(echo "$why" | tail -n 1)"
 done

@@ -261,7 +261,7 @@ static void strays_are_counted(void)
 	verdict("strays", &finding);
 }
 
-/* ---- refusals ------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void refused(const char *name, const struct axas_region_config *config, int rc,
 		    const char *const *words)
@@ -374,7 +374,7 @@ static void pool_the_old_way(void)
 		say("FAIL", "2M-old-way-policy", "the thread's policy was left changed");
 }
 
-/* ---- automatic NUMA balancing -------------------------------------------------------- */
+/* ---- automatic NUMA balancing ---------------------------------------------------------------- */
 
 /* Both regions are used from node 1 until the unbound one has moved there. Anonymous memory: the
  * kernel does not balance a memfd's, whose policy is the file's. */

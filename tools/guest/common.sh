@@ -35,7 +35,7 @@ package_of() {
 	apt-get | apt-cache) echo apt ;;
 	dpkg-source) echo dpkg-dev ;;
 	xz) echo xz-utils ;;
-	flock) echo util-linux ;;
+	flock | lscpu) echo util-linux ;;
 	ninja) echo ninja-build ;;
 	readelf) echo binutils ;;
 	*-linux-gnu-gcc) echo "gcc-${1%-gcc}" ;;

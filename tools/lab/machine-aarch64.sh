@@ -17,6 +17,7 @@ machine_command() {
 	# neoverse-n1 has VHE, so KVM runs at EL2; with cortex-a72 it runs at EL1 (nVHE).
 	local model=neoverse-n1
 	[ "$nvhe" = no ] || model=cortex-a72
-	qemu+=(-M "virt,virtualization=on,gic-version=${gic:-3}" -cpu "$model$cpu_features" -smp "$cpus")
+	qemu+=(-M "virt,virtualization=on,gic-version=${gic:-3}" -cpu "$model$cpu_features")
+	if [ "$numa" = yes ]; then two_nodes; else qemu+=(-smp "$cpus"); fi
 	append="console=ttyAMA0 mitigations=off"
 }

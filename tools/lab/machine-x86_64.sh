@@ -27,16 +27,14 @@ tsc_khz() {
 }
 
 machine_command() {
-	local model half=$((memory / 2))
+	local model
 	if [ "$numa" = yes ]; then
 		bus=pci
 		# An E5-2680 v2 in all but the vendor, whom kvm_amd insists on.
 		model="IvyBridge,vendor=AuthenticAMD,family=6,model=62,stepping=4"
 		model+=",model-id=Intel(R) Xeon(R) CPU E5-2680 v2 @ 2.80GHz,+svm,+npt,+svme-addr-chk,+vgif,+pdpe1gb"
-		qemu+=(-M q35 -cpu "$model$cpu_features" -smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
-			-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=${half}M"
-			-numa node,nodeid=0,memdev=m0 -numa node,nodeid=1,memdev=m1
-			-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa dist,src=0,dst=1,val=21)
+		qemu+=(-M q35 -cpu "$model$cpu_features")
+		two_nodes
 	else
 		# TCG does not intercept XSETBV, so KVM would lose the guest's XCR0.
 		model="max,+svm,+pdpe1gb,-xsave,-avx,-avx2,-fma,-f16c,-pku,-mpx"

@@ -30,6 +30,15 @@ qemu_command() {
 		-device "virtio-blk-$bus,drive=out,serial=axout")
 }
 
+# two_nodes: CPUs and memory for --numa, half of them on each node.
+two_nodes() {
+	local half=$((memory / 2))
+	qemu+=(-smp "$cpus,sockets=2,cores=$((cpus / 2)),threads=1"
+		-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=${half}M"
+		-numa node,nodeid=0,memdev=m0 -numa node,nodeid=1,memdev=m1
+		-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa dist,src=0,dst=1,val=21)
+}
+
 # take_slot: waits until fewer labs run than this machine has CPUs, since a lab
 # that gets no CPU time hits its timeout. The lock goes with the process.
 take_slot() {

@@ -12,11 +12,9 @@ guest_mb() { # FIELD: of /proc/meminfo in the guest
 }
 for transport in mmio pci; do
 	[ $transport = mmio ] || [ "$(uname -m)" = x86_64 ] || break
-	start -c 2 -m 512M --transport $transport --balloon --balloon-size 192M \
-		--append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_balloon'
-	wait_for 'login:' 120
-	say root
-	wait_for '(root|~) # ' 60
+	start -c 1 -m 512M --transport $transport --balloon --balloon-size 192M \
+		--append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_pci,virtio_balloon'
+	log_in
 	asked=0
 	until guest_mb MemFree && [ "$value" -lt 280 ]; do
 		asked=$((asked + 1))

@@ -4,10 +4,8 @@
 . scripts/lib.inc
 start -c 1 -m 256M --console "socket,path=$WORK/first,name=org.axvm.first" \
 	--console null,name=org.axvm.second \
-	--append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_console'
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+	--append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_pci,virtio_console'
+log_in
 # What udev's rule does in a guest that has udev.
 say 'cd /sys/class/virtio-ports; mkdir /dev/virtio-ports'
 say 'for p in *; do ln -s ../$p /dev/virtio-ports/$(cat $p/name); done; cd'

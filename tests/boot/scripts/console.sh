@@ -5,10 +5,8 @@
 # (riscv64's hvc0 is the SBI's console, the device's is the next.)
 . scripts/lib.inc
 start -c 1 -m 256M --console "socket,path=$WORK/echo,name=org.axvm.echo" --console stdio \
-	--append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_console'
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+	--append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_pci,virtio_console'
+log_in
 say 'echo on=$(tty) answer=$((6 * 7))'
 wait_for 'on=/dev/hvc0 answer=42' 30
 line=$(printf 'abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXY')

@@ -3,7 +3,7 @@
 # architectures: x86_64
 . scripts/lib.inc
 cp data.img "$WORK/disk.img"
-start -c 2 -m 256M --disk "$WORK/disk.img" --append axtest=disk,idle
+start -c 2 -m 256M --disk "$WORK/disk.img" --append 'loglevel=5 axtest=disk,idle'
 wait_for 'AXTEST idle ready' 120
 sleep 2
 ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }

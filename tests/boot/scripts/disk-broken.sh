@@ -7,10 +7,8 @@ mount -t tmpfs -o size=8m tmpfs "$WORK/small" || { echo "no tmpfs"; exit 1; }
 trap 'kill -9 "$pid" 2>/dev/null; wait "$pid"; umount "$WORK/small"' EXIT
 for transport in mmio pci; do
 	truncate -s 32M "$WORK/small/disk.img"
-	start -c 1 -m 256M --disk "$WORK/small/disk.img" --transport $transport --append axtest=login
-	wait_for 'login:' 120
-	say root
-	wait_for '(root|~) # ' 60
+	start -c 1 -m 256M --disk "$WORK/small/disk.img" --transport $transport --append 'loglevel=5 axtest=login'
+	log_in
 	say 'dd if=/dev/urandom of=/dev/vda bs=64k count=16 oflag=direct 2>/dev/null; echo first=$?; md5sum /tmp/none; dd if=/dev/vda bs=64k count=16 iflag=direct 2>/dev/null | md5sum'
 	wait_for '^first=0' 60
 	wait_for '^[0-9a-f]{32}  -' 60

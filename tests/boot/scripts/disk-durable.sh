@@ -1,18 +1,14 @@
 # Killing the monitor loses nothing that was flushed, and the file system is clean after.
 . scripts/lib.inc
 cp data.img "$WORK/disk.img"
-start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=login
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+start -c 1 -m 256M --disk "$WORK/disk.img" --append 'loglevel=5 axtest=login'
+log_in
 say 'mount -t ext4 /dev/vda /mnt && echo flushed-data > /mnt/kept && sync && echo synced=$((40 + 2))'
 wait_for 'synced=42' 60
 kill -9 "$pid"
 wait "$pid"
-start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=login
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+start -c 1 -m 256M --disk "$WORK/disk.img" --append 'loglevel=5 axtest=login'
+log_in
 say 'mount -t ext4 /dev/vda /mnt && cat /mnt/kept; umount /mnt; echo done=$((1 + 2))'
 wait_for 'done=3' 60
 grep -q '^flushed-data' "$WORK/out" || die "what was flushed is gone"

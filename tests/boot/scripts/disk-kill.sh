@@ -5,10 +5,8 @@
 for transport in mmio pci; do
 	truncate -s 64M "$WORK/disk.img"
 	start -c 2 -m 256M --initrd guest/6.1-io/initramfs --disk "$WORK/disk.img" --transport $transport \
-		--append axtest=login
-	wait_for 'login:' 120
-	say root
-	wait_for '(root|~) # ' 60
+		--append 'loglevel=5 axtest=login'
+	log_in
 	say 'axload journal /dev/vda blocks=16000'
 	wait_for '^journal 200' 120
 	kill -9 "$pid"

@@ -2,7 +2,7 @@
 # architectures: x86_64
 . scripts/lib.inc
 cp data.img "$WORK/disk.img"
-start -c 1 -m 256M --disk "$WORK/disk.img" --append axtest=idle
+start -c 1 -m 256M --disk "$WORK/disk.img" --append 'loglevel=5 axtest=idle'
 wait_for 'AXTEST idle ready' 120
 ./axvm run --kernel guest/6.1/vmlinuz --disk "$WORK/disk.img" </dev/null >"$WORK/second" 2>&1
 second=$?

@@ -5,10 +5,10 @@
 
 boot() { ./axvm run -k guest/6.1/vmlinuz -i guest/6.1/initramfs "$@" </dev/null >"$WORK/out" 2>&1; }
 
-boot -c 4 -m 256M --append axtest=devicetree || { echo "exit status $?"; exit 1; }
+boot -c 4 -m 256M --append 'loglevel=5 axtest=devicetree' || { echo "exit status $?"; exit 1; }
 tr -d '\r' <"$WORK/out" | sed '1,/^=== fdt$/d; /^=== end$/,$d' | base64 -d >"$WORK/given.dtb"
 [ "$(head -c 4 "$WORK/given.dtb" | od -An -tx1 | tr -d ' ')" = d00dfeed ] || { echo "no tree came out"; exit 1; }
-boot -c 3 -m 384M --dtb "$WORK/given.dtb" --append 'axtest=cpus,report axcpus=3'
+boot -c 3 -m 384M --dtb "$WORK/given.dtb" --append 'loglevel=5 axtest=cpus,report axcpus=3'
 status=$?
 rm "$WORK/given.dtb"
 [ $status = 0 ] || { echo "exit status $status with the given tree"; exit 1; }

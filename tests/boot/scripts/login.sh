@@ -1,9 +1,7 @@
 # A login on the serial console, and a paste of 4 KiB that arrives complete.
 . scripts/lib.inc
-start -c 1 -m 256M --append axtest=login
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+start -c 1 -m 256M --append 'loglevel=5 axtest=login'
+log_in
 say 'echo answer=$((6 * 7))'
 wait_for 'answer=42' 30
 line=$(printf 'abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXY')

@@ -12,10 +12,8 @@ ip route add default via 10.11.12.1 dev axpasst
 ./axload serve tcp:any:7000 >/dev/null &
 server=$!
 trap 'kill $server 2>/dev/null; ip link del axpasst' EXIT
-start -c 1 -m 256M --initrd guest/6.1-io/initramfs --net passt --append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_net'
-wait_for 'login:' 150
-say root
-wait_for '(root|~) # ' 60
+start -c 1 -m 256M --initrd guest/6.1-io/initramfs --net passt --append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_pci,virtio_net'
+log_in
 say 'ip link set eth0 up; udhcpc -i eth0 -n -q -s /bin/true; echo dhcp=$?'
 wait_for '^dhcp=0' 60
 grep -q '10.11.12.13' "$WORK/out" || die "DHCP gave another address"

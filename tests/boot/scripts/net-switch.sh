@@ -15,19 +15,17 @@ until [ -S "$WORK/switch" ]; do
 done
 ./axvm run --name first -c 1 -m 256M --kernel guest/6.12-io/vmlinuz --initrd guest/6.12-io/initramfs \
 	--net "switch,socket=$WORK/switch" --transport pci \
-	--append 'axtest=serve axmod=virtio_pci,virtio_net axip=192.168.78.1' </dev/null >"$WORK/first" 2>&1 &
+	--append 'loglevel=5 axtest=serve axmod=virtio_pci,virtio_net axip=192.168.78.1' </dev/null >"$WORK/first" 2>&1 &
 server=$!
 start --name second -c 1 -m 256M --initrd guest/6.1-io/initramfs --net "switch,socket=$WORK/switch" \
-	--transport mmio --append 'axtest=login axmod=virtio_mmio,virtio_net'
-wait_for 'login:' 150
+	--transport mmio --append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_net'
+log_in
 tries=0
 until grep -q 'axload serves' "$WORK/first"; do
 	tries=$((tries + 1))
 	[ $tries -lt 90 ] || die "the first guest: $(tail -n 1 "$WORK/first")"
 	sleep 1
 done
-say root
-wait_for '(root|~) # ' 60
 say 'ip link set eth0 up; ip addr add 192.168.78.2/24 dev eth0; ping -c 5 192.168.78.1; echo pinged=$?'
 wait_for '^pinged=0' 60
 say 'axload rtt tcp:192.168.78.1:7000 ops=50 && axload send tcp:192.168.78.1:7000 bytes=64k verify &&

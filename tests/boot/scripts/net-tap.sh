@@ -1,23 +1,14 @@
 # A tap of this machine: ping both ways, iperf3 both ways, streams whose bytes are compared, an address
 # and a packet size that were asked for, and a limit. On both transports; with two queue pairs on PCI.
 # architectures: x86_64
-. scripts/lib.inc
-load=$WORK/load
-served() { ./iperf3 -s -1 >"$WORK/iperf3" 2>&1 & }
-./axload serve tcp:any:7000 >/dev/null &
-server=$!
-trap 'kill $server 2>/dev/null; kill -9 "$pid" 2>/dev/null' EXIT
+. scripts/net.inc
 for transport in mmio pci; do
 	queues=1
 	[ $transport = mmio ] || queues=2
 	start -c 2 -m 256M --initrd guest/6.1-io/initramfs --transport $transport \
 		--net tap=axtap0,mac=52:54:00:aa:bb:cc,mtu=1400,queues=$queues \
-		--append 'axtest=login axmod=virtio_mmio,virtio_pci,virtio_net'
-	wait_for 'login:' 120
-	ip addr replace 192.168.77.1/24 dev axtap0 || die "there is no axtap0"
-	ip link set axtap0 up
-	say root
-	wait_for '(root|~) # ' 60
+		--append 'loglevel=5 axtest=login axmod=virtio_mmio,virtio_pci,virtio_net'
+	boot_up
 	say 'ip link set eth0 up; ip addr add 192.168.77.2/24 dev eth0; ip link show eth0; echo up=$?'
 	wait_for '^up=0' 30
 	grep -q 'mtu 1400' "$WORK/out" || die "$transport: not the mtu that was asked for"
@@ -32,7 +23,7 @@ for transport in mmio pci; do
 	grep -q '^streams=0' "$WORK/out" || die "$transport: $(grep axload: "$WORK/out" | tail -n 1)"
 	for way in '' -R; do
 		served
-		say "sleep 1; iperf3 -c 192.168.77.1 -t 2 -f m $way; echo iperf$way=\$?"
+		say "iperf3 -c 192.168.77.1 -t 2 -f m $way; echo iperf$way=\$?"
 		wait_for "^iperf$way=" 60
 		grep -q "^iperf$way=0" "$WORK/out" || die "$transport: iperf3 $way"
 		wait $! || die "$transport: iperf3 here: $(tail -n 1 "$WORK/iperf3")"

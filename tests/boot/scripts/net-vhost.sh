@@ -2,18 +2,7 @@
 # with one pair and with two; iperf3; a driver that goes and comes, and one that keeps the device from
 # memory for a while. Without vhost_net it says what is missing.
 # architectures: x86_64
-. scripts/lib.inc
-load=$WORK/load
-served() { ./iperf3 -s -1 >"$WORK/iperf3" 2>&1 & }
-./axload serve tcp:any:7000 >/dev/null &
-server=$!
-trap 'kill $server 2>/dev/null; kill -9 "$pid" 2>/dev/null' EXIT
-boot_up() {
-	wait_for 'login:' 120
-	ip addr replace 192.168.77.1/24 dev axtap0 && ip link set axtap0 up || die "cannot set axtap0 up"
-	say root
-	wait_for '(root|~) # ' 60
-}
+. scripts/net.inc
 address() {
 	say 'ip link set eth0 up; ip addr add 192.168.77.2/24 dev eth0; echo up=$?'
 	wait_for '^up=0' 30
@@ -34,7 +23,7 @@ grep -q 'modprobe vhost_net' "$WORK/out" || die "it does not say what is missing
 for queues in 1 2; do
 	start -c 2 -m 256M --initrd guest/6.1-io/initramfs --transport pci \
 		--net tap=axtap0,mac=52:54:00:aa:bb:cc,vhost,queues=$queues \
-		--append 'axtest=login axmod=virtio_pci,virtio_net'
+		--append 'loglevel=5 axtest=login axmod=virtio_pci,virtio_net'
 	boot_up
 	address
 	pinged first
@@ -47,7 +36,7 @@ for queues in 1 2; do
 	if [ $queues = 2 ]; then
 		for way in '' -R; do
 			served
-			say "sleep 1; iperf3 -c 192.168.77.1 -t 2 -f m $way; echo iperf$way=\$?"
+			say "iperf3 -c 192.168.77.1 -t 2 -f m $way; echo iperf$way=\$?"
 			wait_for "^iperf$way=" 60
 			grep -q "^iperf$way=0" "$WORK/out" || die "$queues: iperf3 $way"
 			wait $! || die "$queues: iperf3 here: $(tail -n 1 "$WORK/iperf3")"

@@ -1,6 +1,6 @@
 # --on-reboot restart: the guest that reboots comes back, from a fresh machine.
 . scripts/lib.inc
-start -c 2 -m 256M --on-reboot restart --append axtest=reboot
+start -c 2 -m 256M --on-reboot restart --append 'loglevel=5 axtest=reboot'
 tries=1200
 until [ "$(grep -c 'AXTEST reboot ok' "$WORK/out")" -ge 2 ]; do
 	tries=$((tries - 1))

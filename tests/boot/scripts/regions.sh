@@ -10,7 +10,7 @@ cp "$file" "$rom"
 	--region gpa=0x180000000,size=64M --region gpa=0x200000000,size=64M,type=identical \
 	--region "gpa=0xe0000000,size=2M,type=reserved,path=$file" \
 	--region "gpa=0xe0400000,size=4K,type=reserved,ro,path=$rom" \
-	--append "axtest=regions,report axram=180000000-183ffffff axreserved=e0000000-e01fffff,e0400000-e0400fff axtotal_kib=270000 axfile=0xe0000000 axmagic=0x4178564D axanswer=0x79657321 axrom=0xe0400000" \
+	--append "loglevel=5 axtest=regions,report axram=180000000-183ffffff axreserved=e0000000-e01fffff,e0400000-e0400fff axtotal_kib=270000 axfile=0xe0000000 axmagic=0x4178564D axanswer=0x79657321 axrom=0xe0400000" \
 	</dev/null >"$WORK/out" 2>&1
 status=$?
 pid=

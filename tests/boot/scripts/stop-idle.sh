@@ -2,7 +2,7 @@
 # it takes is printed, not judged: bench/stop measures it.
 . scripts/lib.inc
 for signal in INT TERM; do
-	start -c 4 -m 256M --append axtest=idle
+	start -c 4 -m 256M --append 'loglevel=5 axtest=idle'
 	wait_for 'AXTEST idle ready' 120
 	sleep 1
 	threads=$(ls /proc/"$pid"/task | wc -l)

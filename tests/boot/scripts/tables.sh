@@ -2,10 +2,8 @@
 # architectures: x86_64
 . scripts/lib.inc
 command -v iasl >/dev/null || { echo "no iasl here"; exit 1; }
-start -c 4 -m 256M --transport pci --append axtest=login
-wait_for 'login:' 120
-say root
-wait_for '(root|~) # ' 60
+start -c 4 -m 256M --transport pci --append 'loglevel=5 axtest=login'
+log_in
 for table in DSDT FACP APIC MCFG; do
 	say "echo begin-$table; gzip -c /sys/firmware/acpi/tables/$table | base64; echo end-$table=\$((2 + 2))"
 	wait_for "end-$table=4" 60

@@ -12,7 +12,7 @@ rm -f "$socket"*
 server=$!
 trap 'kill $server 2>/dev/null' EXIT
 
-start -c 2 -m 256M --initrd guest/6.1-io/initramfs --vsock "$socket" --vsock-cid 77 --append axtest=vsock
+start -c 2 -m 256M --initrd guest/6.1-io/initramfs --vsock "$socket" --vsock-cid 77 --append 'loglevel=5 axtest=vsock'
 wait_for 'axload serves|AXTEST vsock FAIL' 150
 ! grep -q 'AXTEST vsock FAIL' "$WORK/out" || die "$(grep 'AXTEST vsock' "$WORK/out")"
 [ -S "$socket" ] || die "there is no socket $socket"

@@ -1,6 +1,7 @@
 /*
  * axload: the load of tests and benchmarks, the same program in the guest and outside. Here are the
- * command line, the clock and the marks; disk.c, stream.c, socket.c and udp.c have the work.
+ * command line, the clock and the marks; disk.c, stream.c, socket.c, udp.c, cpus.c and compile.c
+ * have the work.
  *
  *   axload disk FILE [rw=r|w|rw] [bs=4k] [depth=1] [jobs=1] [ops=1000] [size=64m] [seq] [cached]
  *       ops requests in all, depth of them in flight for each of jobs threads
@@ -11,6 +12,12 @@
  *   axload send|recv ADDRESS [bytes=1m] [jobs=1] [verify]    bytes for each of jobs connections
  *   axload udp-send tcp:HOST:PORT [bytes=64] [ops=10000]
  *   axload udp-count PORT                    counts until nothing comes for a second
+ *   axload idle [ms=1000]                    nothing, on all CPUs; an operation is a CPU's second
+ *   axload futex [jobs=1] [ops=1000]         pairs of threads that wake each other across CPUs;
+ *                                            an operation is there and back
+ *   axload tlb [jobs=1] [ops=1000]           a thread maps, protects and unmaps 64 KiB while the
+ *                                            others of its process run, each on a CPU
+ *   axload compile [jobs=1] [ops=100]        two programs, a pipe and two files for each operation
  *   axload run COMMAND [ops=1]               what a shell makes of COMMAND
  *   axload mark N
  *
@@ -188,11 +195,13 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} parts[] = {
-		{"disk", axload_disk},     {"journal", axload_journal},
-		{"serve", axload_serve},   {"rtt", axload_stream},
-		{"send", axload_stream},   {"recv", axload_stream},
-		{"udp-send", axload_udp},  {"run", run},
-		{"udp-count", axload_udp},
+		{"disk", axload_disk},       {"journal", axload_journal},
+		{"serve", axload_serve},     {"rtt", axload_stream},
+		{"send", axload_stream},     {"recv", axload_stream},
+		{"udp-send", axload_udp},    {"run", run},
+		{"udp-count", axload_udp},   {"idle", axload_idle},
+		{"futex", axload_futex},     {"tlb", axload_tlb},
+		{"compile", axload_compile},
 	};
 
 	if (argc >= 3 && !strcmp(argv[1], "mark")) {
@@ -203,6 +212,6 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], parts[i].name))
 			return parts[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "usage: axload disk|journal FILE, serve|rtt|send|recv ADDRESS, udp-send, "
-			"udp-count, run, mark [WORD]...\n");
+			"udp-count, idle, futex, tlb, compile, run, mark [WORD]...\n");
 	return 64;
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAX_JOBS 16
+#define MAX_JOBS 64
 
 /* Parts: the words behind the part's name; each returns the exit status. */
 int axload_disk(int argc, char **argv);
@@ -14,6 +14,10 @@ int axload_journal(int argc, char **argv);
 int axload_serve(int argc, char **argv);
 int axload_stream(int argc, char **argv); /* rtt, send, recv */
 int axload_udp(int argc, char **argv);    /* udp-send, udp-count */
+int axload_idle(int argc, char **argv);
+int axload_futex(int argc, char **argv);
+int axload_tlb(int argc, char **argv);
+int axload_compile(int argc, char **argv);
 
 /* Ends the program with status 1. */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
