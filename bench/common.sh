@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What every benchmark does before its part in inside/ runs where the KVM is: find the program,
-# build the guests and the clock, choose the place. Sourced by boot, memory, exits, stop and disk.
+# build the guests and the clock, choose the place. Sourced by all but loop
+# and place.
 #
 #   AXVM_BUILD=DIR  the build of axvm (default: build)
 #   AXVM_LAB=host|lab  where, instead of what `tools/lab/lab probe` finds
@@ -28,6 +29,8 @@ prepare_tools() {
 		-o "$stage/first.elf" "$bench_dir/guest/first.S"
 	"$cc" "${bare[@]}" -DIDLE -Wl,-N -Wl,--no-warn-rwx-segments -Wl,-Ttext=0x100000 \
 		-o "$stage/idle.elf" "$bench_dir/guest/first.S"
+	"$cc" "${bare[@]}" -DTOUCH=0x20000000 -Wl,-N -Wl,--no-warn-rwx-segments -Wl,-Ttext=0x100000 \
+		-o "$stage/touch.elf" "$bench_dir/guest/first.S"
 	"$cc" "${bare[@]}" -DFIRMWARE -Wl,-Ttext=0 -Wl,--oformat=binary \
 		-o "$stage/first.fw" "$bench_dir/guest/first.S"
 	"$cc" "${bare[@]}" -s -o "$SCRATCH/init" "$bench_dir/guest/init.c"

@@ -1,5 +1,5 @@
 /*
- * watch RESULT COMMAND...    runs COMMAND, a monitor, and takes stock at the marks of its guest
+ * watch [-c] RESULT COMMAND...    runs COMMAND, a monitor; takes stock at the marks of its guest
  *
  * Marks 2N and 2N + 1 (hypercalls 0xbe00 + mark, see tools/guest/axload) enclose a load; for each
  * pair RESULT gets the line
@@ -8,12 +8,17 @@
  *
  * CPU time of the whole process, dead threads and its vhost threads included, and of the threads
  * that run vCPUs; KVM's exits, those of them that reached the process, and its system calls, all
- * counted by the kernel's tracepoints for this process. The last line is "end STATUS".
+ * counted by the kernel's tracepoints for this process. With -c the line goes on with the exits by
+ * cause and the guest's interrupts between CPUs. The last line is
+ *
+ *   end STATUS faults N exits N ...       the page faults of the process, and all that was counted
+ *
  * Needs root and tracefs; static, so that it runs wherever the monitors do.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,7 +27,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -32,10 +39,39 @@
 #define TRACING "/sys/kernel/tracing"
 #define TRACE   TRACING "/instances/watch"
 
-enum { EXITS, USER, SYSCALLS, COUNTERS };
-static const char *const counter_names[] = {"kvm/kvm_exit", "kvm/kvm_userspace_exit",
-					    "raw_syscalls/sys_enter"};
-static int counters[COUNTERS];
+/* AMD's and Intel's exit codes: APM volume 2 appendix C, SDM volume 3 appendix C. */
+#define EXIT(svm, vmx) "(isa == 2 && exit_reason == " #svm ") || (isa == 1 && " vmx ")"
+#define IS(vmx)        "exit_reason == " #vmx
+/* Linux' vectors for IPIs, from IRQ_WORK on; below are the timer's and the devices'. */
+#define IPI_VECTOR "vec >= 0xf6"
+
+static const struct counter {
+	const char *name, *event, *filter;
+} counters[] = {
+	{"exits", "kvm/kvm_exit", NULL},
+	{"user", "kvm/kvm_userspace_exit", NULL},
+	{"syscalls", "raw_syscalls/sys_enter", NULL},
+	/* with -c: exits */
+	{"halt", "kvm/kvm_exit", EXIT(0x78, IS(12))},
+	{"host", "kvm/kvm_exit", EXIT(0x60, IS(1))},
+	{"window", "kvm/kvm_exit", EXIT(0x64, IS(7))},
+	{"npf", "kvm/kvm_exit", EXIT(0x400, "(" IS(48) " || " IS(49) ")")},
+	{"hypercall", "kvm/kvm_exit", EXIT(0x81, IS(18))},
+	{"pause", "kvm/kvm_exit", EXIT(0x77, IS(40))},
+	{"msr", "kvm/kvm_exit", EXIT(0x7c, "(" IS(31) " || " IS(32) ")")},
+	{"io", "kvm/kvm_exit", EXIT(0x7b, IS(30))},
+	{"cpuid", "kvm/kvm_exit", EXIT(0x72, IS(10))},
+	/* what the MSRs and hypercalls were, and what came of them */
+	{"icr", "kvm/kvm_msr", "write == 1 && ecx == 0x830"},
+	{"deadline", "kvm/kvm_msr", "write == 1 && ecx == 0x6e0"},
+	{"eoi", "kvm/kvm_msr", "write == 1 && ecx == 0x80b"},
+	{"pvipi", "kvm/kvm_hypercall", "nr == 10"},
+	{"sent", "kvm/kvm_apic_ipi", NULL},
+	{"received", "kvm/kvm_apic_accept_irq", IPI_VECTOR},
+};
+enum { ALWAYS = 3, COUNTERS = sizeof(counters) / sizeof(counters[0]) };
+static int counting[COUNTERS];
+static int counter_count = ALWAYS;
 
 struct stock {
 	uint64_t cpu_ns, vcpu_ns, count[COUNTERS];
@@ -72,7 +108,8 @@ static bool get(const char *path, char *text, size_t size)
 /* Counts from the command's exec on, in all its threads. */
 static void count_from_exec(pid_t pid)
 {
-	for (int i = 0; i < COUNTERS; i++) {
+	for (int i = 0; i < counter_count; i++) {
+		const struct counter *counter = &counters[i];
 		struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT,
 					       .size = sizeof(attr),
 					       .disabled = 1,
@@ -80,14 +117,16 @@ static void count_from_exec(pid_t pid)
 					       .enable_on_exec = 1};
 		char path[128], id[32];
 
-		snprintf(path, sizeof(path), TRACING "/events/%s/id", counter_names[i]);
+		snprintf(path, sizeof(path), TRACING "/events/%s/id", counter->event);
 		if (!get(path, id, sizeof(id)))
 			die(path);
 		attr.config = strtoull(id, NULL, 10);
-		counters[i] = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1,
+		counting[i] = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1,
 					   (unsigned long)PERF_FLAG_FD_CLOEXEC);
-		if (counters[i] < 0)
-			die(counter_names[i]);
+		if (counting[i] < 0 ||
+		    (counter->filter &&
+		     ioctl(counting[i], PERF_EVENT_IOC_SET_FILTER, counter->filter) < 0))
+			die(counter->name);
 	}
 }
 
@@ -144,6 +183,21 @@ static uint64_t vhost_ns(pid_t pid)
 	return sum;
 }
 
+static void read_counts(uint64_t *counts)
+{
+	for (int i = 0; i < counter_count; i++)
+		if (read(counting[i], &counts[i], sizeof(counts[i])) < 0)
+			die("perf event");
+}
+
+static void print_counts(const uint64_t *counts, FILE *out)
+{
+	for (int i = 0; i < counter_count; i++)
+		fprintf(out, " %s %" PRIu64, counters[i].name, counts[i]);
+	fputc('\n', out);
+	fflush(out);
+}
+
 static void take_stock(pid_t pid, struct stock *ret)
 {
 	struct timespec t = {0};
@@ -153,9 +207,7 @@ static void take_stock(pid_t pid, struct stock *ret)
 		clock_gettime(clock, &t);
 	ret->cpu_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec + vhost_ns(pid);
 	ret->vcpu_ns = vcpus_ns(pid);
-	for (int i = 0; i < COUNTERS; i++)
-		if (read(counters[i], &ret->count[i], sizeof(ret->count[i])) < 0)
-			die("perf event");
+	read_counts(ret->count);
 }
 
 static void at_mark(pid_t pid, unsigned mark, FILE *out)
@@ -169,13 +221,11 @@ static void at_mark(pid_t pid, unsigned mark, FILE *out)
 		before = now;
 		begun = mark;
 	} else if (mark == begun + 1) {
-		fprintf(out, "span %u cpu %llu vcpu %llu exits %llu user %llu syscalls %llu\n",
-			begun, (unsigned long long)(now.cpu_ns - before.cpu_ns),
-			(unsigned long long)(now.vcpu_ns - before.vcpu_ns),
-			(unsigned long long)(now.count[EXITS] - before.count[EXITS]),
-			(unsigned long long)(now.count[USER] - before.count[USER]),
-			(unsigned long long)(now.count[SYSCALLS] - before.count[SYSCALLS]));
-		fflush(out);
+		for (int i = 0; i < counter_count; i++)
+			now.count[i] -= before.count[i];
+		fprintf(out, "span %u cpu %" PRIu64 " vcpu %" PRIu64, begun,
+			now.cpu_ns - before.cpu_ns, now.vcpu_ns - before.vcpu_ns);
+		print_counts(now.count, out);
 	}
 }
 
@@ -195,11 +245,18 @@ static int trace_marks(void)
 int main(int argc, char **argv)
 {
 	int go[2], status = 0;
+	uint64_t counts[COUNTERS];
+	struct rusage usage;
 	char text[4096];
 	FILE *out;
 
+	if (argc > 1 && !strcmp(argv[1], "-c")) {
+		counter_count = COUNTERS;
+		argc--;
+		argv++;
+	}
 	if (argc < 3) {
-		fprintf(stderr, "usage: watch RESULT COMMAND...\n");
+		fprintf(stderr, "usage: watch [-c] RESULT COMMAND...\n");
 		return 64;
 	}
 	struct pollfd wait = {.fd = trace_marks(), .events = POLLIN};
@@ -222,7 +279,7 @@ int main(int argc, char **argv)
 	count_from_exec(pid);
 	if (write(go[1], "", 1) != 1)
 		die("pipe");
-	while (waitpid(pid, &status, WNOHANG) == 0) {
+	while (wait4(pid, &status, WNOHANG, &usage) == 0) {
 		poll(&wait, 1, 200);
 		const ssize_t n = read(wait.fd, text, sizeof(text) - 1);
 		if (n <= 0)
@@ -232,6 +289,10 @@ int main(int argc, char **argv)
 			at_mark(pid, (unsigned)strtoul(at + 7, NULL, 16), out);
 	}
 	put(TRACE "/events/kvm/kvm_hypercall/enable", "0");
-	fprintf(out, "end %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	fprintf(out, "end %d faults %ld",
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+		usage.ru_minflt + usage.ru_majflt);
+	read_counts(counts);
+	print_counts(counts, out);
 	return fclose(out) ? 1 : 0;
 }
