@@ -28,6 +28,8 @@ static int start_threads(struct axvm *vm, struct ax_error *err)
 		rc = ax_loop_add_timer(vm->io_loops[0], vm->config->limits.timeout_ns, 0,
 				       on_timeout, vm, &timer, err);
 	if (!rc)
+		rc = axvm_await_last_words(vm, err);
+	if (!rc)
 		rc = axvm_start_io(vm, err);
 	/* The first vCPU last and the others held back: if one thread cannot be had, nothing of the
 	 * guest has run. One that fails by itself meanwhile has reported that. */

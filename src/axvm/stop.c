@@ -1,6 +1,6 @@
 /*
  * Why a VM stops. The first reason wins and is kept with the vCPU, the error and its registers;
- * a panic that only the console told of is recognised when the guest then resets.
+ * a panic that the guest has told of, or its console, is recognised when it then ends.
  */
 #include "vm_private.h"
 
@@ -93,10 +93,39 @@ void axvm_on_power(void *ctx, enum axdev_power_event event)
 	static const enum axvm_stop_reason by_event[] = {
 		[AXDEV_POWER_OFF] = AXVM_STOP_SYSTEM_DOWN,
 		[AXDEV_POWER_RESET] = AXVM_STOP_RESET,
-		[AXDEV_POWER_PANIC] = AXVM_STOP_PANIC,
 	};
+	struct axvm *vm = ctx;
 
-	axvm_stop_with(ctx, by_event[event], NULL, NULL);
+	if (event != AXDEV_POWER_PANIC)
+		axvm_stop_with(vm, by_event[event], NULL, NULL);
+	else if (!atomic_exchange(&vm->panic_told, true)) /* nobody gets that time twice */
+		(void)ax_loop_post_own(vm->io_loops[0], &vm->panic_post);
+}
+
+/* Linux calls pvpanic before it flushes its console: what another CPU was about to print when it
+ * was halted, often the reason itself, comes only now. */
+#define LAST_WORDS_NS 1000000000ULL
+
+static void on_panic_told(void *arg)
+{
+	struct axvm *vm = arg;
+
+	axvm_note_moment(vm, "kernel panic (pvpanic)");
+	ax_loop_set_timer(vm->panic_grace, LAST_WORDS_NS, 0);
+}
+
+static void on_last_words(void *ctx, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	axvm_stop_with(ctx, AXVM_STOP_PANIC, NULL, NULL);
+}
+
+int axvm_await_last_words(struct axvm *vm, struct ax_error *err)
+{
+	vm->panic_post = (struct ax_post){.fn = on_panic_told, .arg = vm};
+	return ax_loop_add_timer(vm->io_loops[0], AX_TIMER_OFF, 0, on_last_words, vm,
+				 &vm->panic_grace, err);
 }
 
 /* What Linux says on its console whether or not it has a driver for pvpanic or the marks. */
@@ -147,13 +176,16 @@ size_t axvm_console_filter(void *ctx, uint8_t *bytes, size_t count)
 	return vm->options.console.input_filter(vm->options.console.ctx, bytes, count);
 }
 
-/* With all output drained: a reset or triple fault after the panic's text was the panic. */
+/* With all output drained: a reset or triple fault after the panic's text was the panic. After
+ * pvpanic every end that the guest gave itself is. */
 void axvm_settle_stop_reason(struct axvm *vm)
 {
 	int reason = atomic_load(&vm->stop_reason);
+	bool told = atomic_load(&vm->panic_told);
+	bool by_guest = reason == AXVM_STOP_RESET || reason == AXVM_STOP_FAULT ||
+			(told && reason == AXVM_STOP_SYSTEM_DOWN);
 
-	if (!atomic_load(&vm->panic_seen) ||
-	    (reason != AXVM_STOP_RESET && reason != AXVM_STOP_FAULT))
+	if (!by_guest || (!told && !atomic_load(&vm->panic_seen)))
 		return;
 	atomic_store(&vm->stop_reason, AXVM_STOP_PANIC);
 	pthread_mutex_lock(&vm->stop_lock);

@@ -108,6 +108,9 @@ struct axvm {
 	pthread_mutex_t stop_lock; /* guards stop_info, between the vCPU that failed and readers */
 	struct axvm_stop_info stop_info;
 	_Atomic bool panic_seen; /* on the console */
+	_Atomic bool panic_told; /* by pvpanic */
+	struct ax_post panic_post;
+	struct ax_event *panic_grace; /* first I/O loop's timer; from axvm_await_last_words on */
 	/* How much of each watched text has passed, and which have been seen; I/O thread. */
 	uint32_t text_matched[AXVM_CONSOLE_TEXTS];
 	bool text_seen[AXVM_CONSOLE_TEXTS];
@@ -227,6 +230,8 @@ void axvm_on_power(void *ctx, enum axdev_power_event event);
 void axvm_console_tap(void *ctx, const uint8_t *bytes, size_t count);
 size_t axvm_console_filter(void *ctx, uint8_t *bytes, size_t count);
 void axvm_settle_stop_reason(struct axvm *vm);
+/* Before the start: a guest that has told of its panic is to be stopped soon after. */
+int axvm_await_last_words(struct axvm *vm, struct ax_error *err) AX_MUST_CHECK;
 
 /* timeline.c */
 void axvm_note_moment(struct axvm *vm, const char *fmt, ...) AX_PRINTF(2, 3);

@@ -121,6 +121,51 @@ static void test_output(void **state)
 	close(fds[1]);
 }
 
+static void panic_on(struct generic_guest *guest, void *ctx)
+{
+	(void)ctx;
+	for (;;)
+		generic_guest_out(guest, GENERIC_PANIC_PORT, 1, 1);
+}
+
+/* What Linux prints after it has called pvpanic, and how it may go on: resets, halts, hangs; and
+ * one that will not stop telling. */
+static void test_last_words(void **state)
+{
+	static const struct generic_step last[] = {
+		STEP_OUT(GENERIC_RESET_PORT, 1, 0xfe),
+		STEP_EVENT(AXVCPU_SYSTEM_TRIPLE_FAULT),
+		STEP_OFF,
+		{.kind = GENERIC_STEP_SPIN},
+		{.kind = GENERIC_STEP_PROGRAM, .program = panic_on},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(last); i++) {
+		const struct generic_step steps[] = {
+			STEP_OUT(GENERIC_PANIC_PORT, 1, 1),
+			{.kind = GENERIC_STEP_PROGRAM,
+			 .program = say_it,
+			 .ctx = (void *)(uintptr_t) "not syncing"},
+			last[i],
+		};
+		struct tapped tapped = {.count = 0};
+		struct axvm_stop_info info;
+		struct rig rig;
+
+		rig_init(&rig, WORDS("--serial=stdio"));
+		rig_script(&rig, 0, steps, AX_ARRAY_LEN(steps));
+		rig.options.console.output_tap = tap;
+		rig.options.console.ctx = &tapped;
+		info = rig_play(&rig, AXVM_STOP_PANIC);
+		assert_int_equal(info.error.kind, AX_ERROR_NONE);
+		assert_string_equal(info.registers, "");
+		assert_int_equal(tapped.count, strlen("not syncing"));
+		assert_memory_equal(tapped.text, "not syncing", tapped.count);
+		rig_finish(&rig);
+	}
+}
+
 static size_t upper(void *ctx, uint8_t *bytes, size_t count)
 {
 	(void)ctx;
@@ -181,9 +226,8 @@ static void test_zero_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_panic_text),
-		cmocka_unit_test(test_output),
-		cmocka_unit_test(test_input),
+		cmocka_unit_test(test_panic_text),   cmocka_unit_test(test_output),
+		cmocka_unit_test(test_last_words),   cmocka_unit_test(test_input),
 		cmocka_unit_test(test_zero_options),
 	};
 
