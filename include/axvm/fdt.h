@@ -102,8 +102,19 @@ int axfdt_write(struct axfdt *fdt, struct axas *memory, uint64_t gpa, uint64_t m
 /* ---- reading --------------------------------------------------------------------------------- */
 
 bool axfdt_has(const struct axfdt *fdt, const char *path);
+/* The first node that names this among what it is compatible with. False, and an empty path, when
+ * there is none or its path needs more than `size` bytes. */
+bool axfdt_find_compatible(const struct axfdt *fdt, const char *compatible, char *ret_path,
+			   size_t size);
 /* The property's bytes, or NULL. Valid until the tree changes. */
 const void *axfdt_get(const struct axfdt *fdt, const char *path, const char *property,
 		      size_t *ret_size);
+/* The property when it is exactly one cell, else `otherwise`. */
+uint32_t axfdt_get_u32(const struct axfdt *fdt, const char *path, const char *property,
+		       uint32_t otherwise);
+/* The ranges of reg, by the cell counts of the node above: how many there are, the first `max` of
+ * them in ret_ranges. 0 when it is missing or is no list of such. */
+size_t axfdt_get_ranges(const struct axfdt *fdt, const char *path, struct axfdt_range *ret_ranges,
+			size_t max);
 
 #endif

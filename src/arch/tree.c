@@ -91,9 +91,19 @@ static int given_tree(const struct axarch_tree_machine *m, struct axfdt **ret_fd
 	for (uint32_t i = 0; i < count; i++)
 		ids[i] = m->cpu_id(m->info, i);
 	int rc = axfdt_load(m->boot->dtb_fd, m->boot->dtb_name, ret_fdt, err);
-	if (rc == 0)
-		axfdt_keep_cpus(*ret_fdt, ids, count);
-	return rc;
+	if (rc < 0)
+		return rc;
+	const uint32_t room = m->given_room(*ret_fdt, m->info);
+	if (room < count) {
+		axfdt_destroy(*ret_fdt);
+		*ret_fdt = NULL;
+		ax_error_set(err, AX_ERROR_BOOT_IMAGE, ERANGE,
+			     "dtb '%s': its interrupt controller serves %u of the %u CPUs",
+			     m->boot->dtb_name, room, count);
+		return ax_error_hint(err, "lower --cpus, or give the tree of a larger machine");
+	}
+	axfdt_keep_cpus(*ret_fdt, ids, count);
+	return 0;
 }
 
 static void put_memory_and_chosen(struct axfdt *fdt, const struct axarch_tree_machine *m,

@@ -40,6 +40,9 @@ struct axarch_tree_machine {
 	uint64_t (*cpu_id)(const void *info, uint32_t index);
 	/* CPUs, interrupt controllers, and the devices only this architecture has. */
 	void (*put_nodes)(struct axfdt *fdt, const void *info);
+	/* For how many CPUs the interrupt controller of a given tree has room; UINT32_MAX: it does
+	 * not say. */
+	uint32_t (*given_room)(const struct axfdt *fdt, const void *info);
 	/* The interrupt of a device that raises edges, if there are lines at all. */
 	void (*put_edge)(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi);
 };

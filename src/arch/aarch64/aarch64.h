@@ -90,6 +90,7 @@ int a64_load(struct axas *memory, const struct a64_boot_info *info, struct a64_s
 struct axfdt;
 /* For axarch_tree_load: info is a struct a64_boot_info. */
 void a64_put_nodes(struct axfdt *fdt, const void *info);
+uint32_t a64_given_room(const struct axfdt *fdt, const void *info);
 void a64_put_edge(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi);
 
 /* ---- calls and faults (psci.c, syndrome.c) --------------------------------------------------- */

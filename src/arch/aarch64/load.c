@@ -86,6 +86,7 @@ int a64_load(struct axas *memory, const struct a64_boot_info *info, struct a64_s
 		.flat_gpa = A64_DTB_GPA + A64_DTB_SIZE,
 		.cpu_id = cpu_id,
 		.put_nodes = a64_put_nodes,
+		.given_room = a64_given_room,
 		.put_edge = a64_put_edge,
 	};
 	uint64_t entry = 0;

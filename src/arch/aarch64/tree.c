@@ -83,6 +83,25 @@ static void put_gic(struct axfdt *fdt, const struct a64_boot_info *info)
 	axfdt_set_u32(fdt, "/", "interrupt-parent", PHANDLE_GIC);
 }
 
+/* A GICv3 has a redistributor for each CPU (arm,gic-v3.yaml); a GICv2 is what it is. */
+uint32_t a64_given_room(const struct axfdt *fdt, const void *ctx)
+{
+	struct axfdt_range ranges[16];
+	char path[256];
+	uint64_t room = 0;
+
+	(void)ctx;
+	if (!axfdt_find_compatible(fdt, "arm,gic-v3", path, sizeof(path)))
+		return UINT32_MAX;
+	const uint32_t regions = axfdt_get_u32(fdt, path, "#redistributor-regions", 1);
+	const size_t count = axfdt_get_ranges(fdt, path, ranges, AX_ARRAY_LEN(ranges));
+	if (regions >= AX_ARRAY_LEN(ranges) || count <= regions)
+		return UINT32_MAX;
+	for (uint32_t i = 1; i <= regions; i++)
+		room += ranges[i].size_bytes / A64_GICR_SIZE;
+	return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
 /* Wired to the GIC inside KVM: the timer of each CPU and its PMU. */
 static void put_private_interrupts(struct axfdt *fdt, const struct a64_boot_info *info)
 {

@@ -202,6 +202,58 @@ const void *axfdt_get(const struct axfdt *fdt, const char *path, const char *pro
 	return value;
 }
 
+bool axfdt_find_compatible(const struct axfdt *fdt, const char *compatible, char *ret_path,
+			   size_t size)
+{
+	const int node = fdt_node_offset_by_compatible(fdt->blob, -1, compatible);
+
+	if (node >= 0 && fdt_get_path(fdt->blob, node, ret_path, (int)size) == 0)
+		return true;
+	*ret_path = '\0';
+	return false;
+}
+
+uint32_t axfdt_get_u32(const struct axfdt *fdt, const char *path, const char *property,
+		       uint32_t otherwise)
+{
+	const int node = axfdt_find(fdt->blob, path);
+
+	return node < 0 ? otherwise : axfdt_cell(fdt->blob, node, property, otherwise);
+}
+
+static uint64_t read_number(const uint8_t **at, uint32_t cells)
+{
+	uint64_t number = 0;
+
+	for (; cells > 0; cells--, *at += 4)
+		number = number << 32 | fdt32_ld((const fdt32_t *)(const void *)*at);
+	return number;
+}
+
+size_t axfdt_get_ranges(const struct axfdt *fdt, const char *path, struct axfdt_range *ret_ranges,
+			size_t max)
+{
+	const int node = axfdt_find(fdt->blob, path);
+	const int parent = node < 0 ? node : fdt_parent_offset(fdt->blob, node);
+	int len = 0;
+
+	if (parent < 0)
+		return 0;
+	/* The defaults are the specification's (2.3.5). */
+	const uint32_t address = axfdt_cell(fdt->blob, parent, "#address-cells", 2);
+	const uint32_t size = axfdt_cell(fdt->blob, parent, "#size-cells", 1);
+	const uint8_t *at = fdt_getprop(fdt->blob, node, "reg", &len);
+	if (!at || address < 1 || address > 2 || size < 1 || size > 2 ||
+	    (uint32_t)len % (4 * (address + size)))
+		return 0;
+	const size_t count = (uint32_t)len / (4 * (address + size));
+	for (size_t i = 0; i < count && i < max; i++) {
+		ret_ranges[i].gpa = read_number(&at, address);
+		ret_ranges[i].size_bytes = read_number(&at, size);
+	}
+	return count;
+}
+
 /* ---- the result ------------------------------------------------------------------------------ */
 
 int axfdt_finish(struct axfdt *fdt, const void **ret_blob, size_t *ret_size, struct ax_error *err)

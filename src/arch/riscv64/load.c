@@ -99,6 +99,7 @@ int rv64_load(struct axas *memory, const struct rv64_boot_info *info, struct rv6
 		.flat_gpa = RV64_RAM_GPA,
 		.cpu_id = cpu_id,
 		.put_nodes = rv64_put_nodes,
+		.given_room = rv64_given_room,
 		.put_edge = rv64_put_edge,
 	};
 	uint64_t entry = 0;

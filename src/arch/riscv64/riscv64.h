@@ -104,6 +104,7 @@ int rv64_load(struct axas *memory, const struct rv64_boot_info *info, struct rv6
 struct axfdt;
 /* For axarch_tree_load: info is a struct rv64_boot_info. */
 void rv64_put_nodes(struct axfdt *fdt, const void *info);
+uint32_t rv64_given_room(const struct axfdt *fdt, const void *info);
 void rv64_put_edge(struct axfdt *fdt, const void *info, const char *path, uint32_t gsi);
 /* CPUs, and the interrupt controllers that their interrupts come from. */
 void rv64_tree_cpus(struct axfdt *fdt, const struct rv64_boot_info *info);

@@ -69,6 +69,28 @@ static void put_harts(struct axfdt *fdt, const struct rv64_boot_info *info, cons
 	axfdt_set_cells(fdt, path, "interrupts-extended", cells, 2 * info->config->vcpu_count);
 }
 
+/* A PLIC's contexts and the IMSICs' files are for the harts that are named, the machine mode's
+ * beside the supervisor's where the tree is that of a board. */
+uint32_t rv64_given_room(const struct axfdt *fdt, const void *ctx)
+{
+	static const char *const controllers[] = {"riscv,imsics", "riscv,plic0",
+						  "sifive,plic-1.0.0"};
+	char path[256];
+	size_t size = 0;
+	uint32_t room = 0;
+
+	(void)ctx;
+	for (size_t i = 0; i < AX_ARRAY_LEN(controllers); i++) {
+		if (!axfdt_find_compatible(fdt, controllers[i], path, sizeof(path)))
+			continue;
+		const uint8_t *at = axfdt_get(fdt, path, "interrupts-extended", &size);
+		for (; at && size >= 8; at += 8, size -= 8)
+			room += at[7] == S_EXTERNAL;
+		return room ? room : UINT32_MAX;
+	}
+	return UINT32_MAX;
+}
+
 static void put_controller(struct axfdt *fdt, const char *path, uint64_t gpa, uint64_t size_bytes,
 			   uint32_t cells, uint32_t phandle)
 {

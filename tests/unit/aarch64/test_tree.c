@@ -238,6 +238,65 @@ static void given_tree(void **state)
 	rig_finish(&m.rig);
 }
 
+/* Two CPUs, and trees whose GICv3 has redistributors for some. */
+static void given_gic(void **state)
+{
+	static const struct {
+		const char *gic;
+		const char *refusal; /* NULL: taken */
+	} rows[] = {
+		{"compatible = \"arm,gic-v3\"; reg = <0 0x8000000 0 0x10000>, <0 0x80a0000 0 "
+		 "0x40000>;",
+		 NULL},
+		{"compatible = \"arm,gic-v3\"; reg = <0 0x8000000 0 0x10000>, <0 0x80a0000 0 "
+		 "0x20000>;",
+		 "'board.dtb': its interrupt controller serves 1 of the 2 CPUs"},
+		{"compatible = \"its\", \"arm,gic-v3\"; #redistributor-regions = <2>; reg = "
+		 "<0 0x8000000 0 0x10000>, <0 0x80a0000 0 0x20000>, <0 0x90a0000 0 0x20000>;",
+		 NULL},
+		/* The second is no redistributor: that of a GICv2's CPU interface. */
+		{"compatible = \"arm,gic-v3\"; reg = "
+		 "<0 0x8000000 0 0x10000>, <0 0x80a0000 0 0x20000>, <0 0x90a0000 0 0x20000>;",
+		 "serves 1 of the 2"},
+		/* What cannot be read is the guest's affair. */
+		{"compatible = \"arm,gic-v3\"; reg = <0 0x8000000 0>;", NULL},
+		{"compatible = \"arm,gic-v3\"; reg = <0 0x8000000 0 0x10000>;", NULL},
+		{"compatible = \"arm,gic-v3\"; #redistributor-regions = <9999>; reg = "
+		 "<0 0x8000000 0 0x10000>, <0 0x80a0000 0 0x20000>;",
+		 NULL},
+		{"compatible = \"arm,gic-v3\";", NULL},
+		{"compatible = \"arm,gic-400\"; reg = <0 0x8000000 0 0x1000>, <0 0x8010000 0 "
+		 "0x2000>;",
+		 NULL},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
+		char source[1024];
+		size_t size = 0;
+		struct machine m;
+
+		snprintf(source, sizeof(source),
+			 "/dts-v1/; / { #address-cells = <2>; #size-cells = <2>;"
+			 "cpus { #address-cells = <1>; #size-cells = <0>;"
+			 "cpu@0 { device_type = \"cpu\"; reg = <0>; }; }; gic@8000000 { %s }; };",
+			 rows[i].gic);
+		char *blob = run_dtc("dts", "dtb", source, strlen(source), &size);
+		machine_init(&m);
+		m.rig.boot.dtb_name = "board.dtb";
+		m.rig.boot.dtb_fd = file_of(blob, size);
+		if (rows[i].refusal) {
+			machine_map(&m);
+			machine_image(&m, 0, 0x20000, 0xa);
+			assert_refused(&m, AX_ERROR_BOOT_IMAGE, rows[i].refusal);
+		} else {
+			load(&m);
+		}
+		free(blob);
+		rig_finish(&m.rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +307,7 @@ int main(void)
 		cmocka_unit_test(nodes),
 		cmocka_unit_test(cores_alone),
 		cmocka_unit_test(given_tree),
+		cmocka_unit_test(given_gic),
 	};
 	return cmocka_run_group_tests_name("aarch64-tree", tests, NULL, NULL);
 }

@@ -324,13 +324,63 @@ static void changes_in_any_order(void **state)
 	axfdt_destroy(fdt);
 }
 
+static void reading(void **state)
+{
+	struct axfdt *fdt = create();
+	struct axfdt_range ranges[2] = {{0}};
+	char path[32], short_path[4];
+	(void)state;
+
+	build_virt(fdt);
+	axfdt_set_u32(fdt, "/other", "#address-cells", 1);
+	axfdt_set_cells(fdt, "/other/one", "reg", (const uint32_t[]){5, 6, 7}, 3);
+	axfdt_set_u32(fdt, "/other/one", "cell", 8);
+	axfdt_set_u32(fdt, "/wide", "#address-cells", 3);
+	axfdt_set_cells(fdt, "/wide/one", "reg", (const uint32_t[]){0, 0, 5, 6}, 4);
+
+	assert_true(axfdt_find_compatible(fdt, "arm,primecell", path, sizeof(path)));
+	assert_string_equal(path, "/pl011@9000000");
+	assert_false(axfdt_find_compatible(fdt, "arm,prime", path, sizeof(path)));
+	assert_string_equal(path, "");
+	assert_false(axfdt_find_compatible(fdt, "arm,primecell", short_path, sizeof(short_path)));
+	assert_string_equal(short_path, "");
+
+	assert_int_equal(axfdt_get_ranges(fdt, "/intc@8000000", ranges, 2), 2);
+	assert_int_equal(ranges[0].gpa, 0x8000000);
+	assert_int_equal(ranges[1].gpa, 0x80a0000);
+	assert_int_equal(ranges[1].size_bytes, 0xf60000);
+	ranges[1].gpa = 77;
+	assert_int_equal(axfdt_get_ranges(fdt, "/intc@8000000", ranges, 1), 2);
+	assert_int_equal(ranges[1].gpa, 77);
+	/* One cell each: three are no list of such. */
+	assert_int_equal(axfdt_get_ranges(fdt, "/other/one", ranges, 2), 0);
+	axfdt_set_cells(fdt, "/other/one", "reg", (const uint32_t[]){5, 6}, 2);
+	assert_int_equal(axfdt_get_ranges(fdt, "/other/one", ranges, 2), 1);
+	assert_int_equal(ranges[0].gpa, 5);
+	assert_int_equal(ranges[0].size_bytes, 6);
+	assert_int_equal(axfdt_get_ranges(fdt, "/wide/one", ranges, 2), 0);
+	assert_int_equal(axfdt_get_ranges(fdt, "/chosen", ranges, 2), 0);
+	assert_int_equal(axfdt_get_ranges(fdt, "/", ranges, 2), 0);
+	assert_int_equal(axfdt_get_ranges(fdt, "/none", ranges, 2), 0);
+
+	assert_int_equal(axfdt_get_u32(fdt, "/other/one", "cell", 1), 8);
+	assert_int_equal(axfdt_get_u32(fdt, "/other/one", "reg", 1), 1);
+	assert_int_equal(axfdt_get_u32(fdt, "/none", "cell", 1), 1);
+	axfdt_destroy(fdt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dtc_reads_it),       cmocka_unit_test(setting_replaces),
-		cmocka_unit_test(paths_are_exact),    cmocka_unit_test(values),
-		cmocka_unit_test(grows_to_its_limit), cmocka_unit_test(first_failure_is_told),
-		cmocka_unit_test(into_guest_memory),  cmocka_unit_test(changes_in_any_order),
+		cmocka_unit_test(dtc_reads_it),
+		cmocka_unit_test(setting_replaces),
+		cmocka_unit_test(paths_are_exact),
+		cmocka_unit_test(values),
+		cmocka_unit_test(grows_to_its_limit),
+		cmocka_unit_test(first_failure_is_told),
+		cmocka_unit_test(into_guest_memory),
+		cmocka_unit_test(changes_in_any_order),
+		cmocka_unit_test(reading),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

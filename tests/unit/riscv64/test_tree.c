@@ -271,6 +271,52 @@ static void given_tree(void **state)
 	rig_finish(&m.rig);
 }
 
+/* Two harts, and trees whose controller names some. */
+static void given_controller(void **state)
+{
+	static const struct {
+		const char *node, *refusal; /* NULL: taken */
+	} rows[] = {
+		{"compatible = \"sifive,plic-1.0.0\"; interrupts-extended = <3 9 4 9>;", NULL},
+		{"compatible = \"sifive,plic-1.0.0\"; interrupts-extended = <3 9>;",
+		 "'board.dtb': its interrupt controller serves 1 of the 2 CPUs"},
+		/* Machine mode's contexts are nobody's here. */
+		{"compatible = \"riscv,plic0\"; interrupts-extended = <3 11 3 9>;", "serves 1"},
+		{"compatible = \"riscv,imsics\"; interrupts-extended = <3 9>;", "serves 1"},
+		{"compatible = \"riscv,imsics\"; interrupts-extended = <3>;", NULL},
+		{"compatible = \"riscv,plic0\";", NULL},
+		{"compatible = \"an,other\"; interrupts-extended = <3 9>;", NULL},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
+		char source[1024];
+		struct rv64_start start;
+		size_t size = 0;
+		struct machine m;
+
+		snprintf(source, sizeof(source),
+			 "/dts-v1/; / { #address-cells = <2>; #size-cells = <2>;"
+			 "cpus { #address-cells = <1>; #size-cells = <0>;"
+			 "cpu@0 { device_type = \"cpu\"; reg = <0>; }; }; irqchip { %s }; };",
+			 rows[i].node);
+		char *blob = run_dtc("dts", "dtb", source, strlen(source), &size);
+		machine_init(&m);
+		m.rig.boot.dtb_name = "board.dtb";
+		m.rig.boot.dtb_fd = file_of(blob, size);
+		if (rows[i].refusal) {
+			machine_map(&m);
+			machine_image(&m, 0, 0x20000, 0);
+			assert_true(machine_load(&m, &start) < 0);
+			assert_error(&m.rig.err, AX_ERROR_BOOT_IMAGE, rows[i].refusal);
+		} else {
+			load(&m);
+		}
+		free(blob);
+		rig_finish(&m.rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +328,7 @@ int main(void)
 		cmocka_unit_test(map_of_many),
 		cmocka_unit_test(cores_alone),
 		cmocka_unit_test(given_tree),
+		cmocka_unit_test(given_controller),
 	};
 	return cmocka_run_group_tests_name("riscv64-tree", tests, NULL, NULL);
 }
