@@ -90,21 +90,24 @@ static int open_fd(struct blk_file *file, const struct blk_file_config *config,
  */
 static int lock_image(struct blk_file *file, struct ax_error *err)
 {
-	struct flock lock = {.l_type = file->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 	const bool test = file->lock == BLK_LOCK_TEST;
 	const uint64_t since_ns = ax_clock_ns();
-	int r;
+	bool busy;
+	int code;
 
-	do
-		r = fcntl(file->fd, test ? F_OFD_GETLK : F_OFD_SETLK, &lock);
-	while (r && (errno == EAGAIN || errno == EACCES) && ax_wait_for_release(since_ns));
-	if (!r) {
-		file->locked = !test;
-		if (!test || lock.l_type == F_UNLCK)
-			return 0;
-	} else if (errno != EAGAIN && errno != EACCES) {
-		ax_log(AX_LOG_WARN, LAYER, "%s: cannot be locked against other users: %s",
-		       file->label, strerror(errno));
+	do {
+		struct flock lock = {.l_type = file->read_only ? F_RDLCK : F_WRLCK,
+				     .l_whence = SEEK_SET};
+
+		code = fcntl(file->fd, test ? F_OFD_GETLK : F_OFD_SETLK, &lock) ? errno : 0;
+		busy = code == EAGAIN || code == EACCES ||
+		       (!code && test && lock.l_type != F_UNLCK);
+	} while (busy && ax_wait_for_release(since_ns));
+	if (!busy) {
+		file->locked = !code && !test;
+		if (code)
+			ax_log(AX_LOG_WARN, LAYER, "%s: cannot be locked against other users: %s",
+			       file->label, strerror(code));
 		return 0;
 	}
 	ax_error_set(err, AX_ERROR_DISK, EBUSY, "disk image %s is in use by another process%s",
