@@ -3,6 +3,16 @@
 # machine already uses: a private apt state in $AXVM_CACHE/apt, so that neither
 # apt's sources nor dpkg's architectures change. Sourced after common.sh.
 
+# patiently COMMAND...: an archive may fail once, or be renewed just now.
+patiently() {
+	local tries
+	for tries in 1 2 3; do
+		if "$@"; then return 0; fi
+		[ "$tries" = 3 ] || sleep 10
+	done
+	return 1
+}
+
 # apt_private STATE: fills the array apt_options; STATE is an architecture of
 # Debian's, or "source". The lists are renewed when they are older than a day.
 apt_private() {
@@ -29,7 +39,7 @@ apt_private() {
 		flock 9
 		[ -z "$(find "$dir/updated" -mtime -1 2>/dev/null)" ] || exit 0
 		say "reading the archive's lists ($state)"
-		apt-get "${apt_options[@]}" update >"$dir/log" 2>&1 || {
+		patiently apt-get "${apt_options[@]}" update >"$dir/log" 2>&1 || {
 			cat "$dir/log" >&2
 			die "apt-get update failed for $state"
 		}
@@ -56,7 +66,7 @@ apt_tree() {
 	mkdir -p "$dir.deb" "$dir"
 	# As root, apt downloads as a user of its own.
 	chmod 755 "$SCRATCH" "${dir%/*}" && chmod 777 "$dir.deb"
-	(cd "$dir.deb" && apt-get "${apt_options[@]}" download "$@") >"$dir.log" 2>&1 || {
+	(cd "$dir.deb" && patiently apt-get "${apt_options[@]}" download "$@") >"$dir.log" 2>&1 || {
 		cat "$dir.log" >&2
 		die "apt-get download $* failed; is the archive reachable?"
 	}
@@ -70,7 +80,7 @@ apt_source() {
 	need dpkg-source patch
 	apt_private source
 	mkdir -p "$dir.src"
-	(cd "$dir.src" && apt-get "${apt_options[@]}" --only-source source "$package") >"$dir.log" 2>&1 || {
+	(cd "$dir.src" && patiently apt-get "${apt_options[@]}" --only-source source "$package") >"$dir.log" 2>&1 || {
 		cat "$dir.log" >&2
 		die "apt-get source $package failed; is the archive reachable?"
 	}
