@@ -236,7 +236,8 @@ def main():
         case("escape-help", "spin", keys(b"\x01h", b"\x01x"), 0, b"Ctrl-A x  stop the VM"),
         case("escape-itself", "spin", ctrl_a_twice, 0),
         case("interrupt-once", "spin", one_interrupt, 0),
-        case("interrupt-thrice", "spin", keys(b"\x03", b"\x03", b"\x03"), 0),
+        # In one go: they count when they come within a second.
+        case("interrupt-thrice", "spin", keys(b"\x03\x03\x03"), 0),
     ]
     return 0 if all([*results, top_cases()]) else 1
 

@@ -22,8 +22,10 @@ enum generic_turn generic_halt_turn(struct generic_vcpu *vcpu, bool *ret_over)
 		atomic_store(&vcpu->halted, false);
 		return GENERIC_TURN_AGAIN;
 	}
-	if (!atomic_exchange(&vcpu->halted, true))
+	/* Whoever sees it halted sees it counted. */
+	if (!atomic_load(&vcpu->halted))
 		atomic_fetch_add(&vcpu->halt_exits, 1);
+	atomic_store(&vcpu->halted, true);
 	return GENERIC_TURN_WAIT;
 }
 

@@ -52,10 +52,10 @@ uint64_t bus_read(struct axbus *bus, enum axdev_space space, uint64_t addr, uint
 int bus_write(struct axbus *bus, enum axdev_space space, uint64_t addr, uint8_t width,
 	      uint64_t value);
 
-/* Wait until the condition holds, at most five seconds. */
+/* Wait until the condition holds, for a time that only a hang can exceed. */
 #define WAIT_FOR(cond)                                             \
 	do {                                                       \
-		uint64_t until = ax_clock_ns() + 5000000000ULL;    \
+		uint64_t until = ax_clock_ns() + 20000000000ULL;   \
 		bool holds;                                        \
 		while (!(holds = (cond)) && ax_clock_ns() < until) \
 			nap();                                     \

@@ -35,13 +35,10 @@ static void assert_counts(uint32_t offset)
 	assert_true(value - before <= after - before + 1);
 }
 
-/* Early in a second, so that what a test does next happens within it. */
-static uint32_t early_in_second(void)
+/* What a test does next happens before it, on a machine that stalls, too. */
+static uint32_t in_a_while(void)
 {
-	struct timespec now;
-
-	WAIT_FOR((clock_gettime(CLOCK_REALTIME, &now), now.tv_nsec < 500000000));
-	return rd(&rig, PL031_DR);
+	return rd(&rig, PL031_DR) + 3;
 }
 
 /* An alarm for this very second, however long the thread is kept from setting it. */
@@ -95,34 +92,32 @@ static void test_load(void **state)
 	wr(&rig, PL031_DR, 5);
 	assert_int_equal(rd(&rig, PL031_CR), PL031_CR_START);
 	wr(&rig, PL031_LR, UINT32_MAX);
-	WAIT_FOR(rd(&rig, PL031_DR) == 0);
+	WAIT_FOR(rd(&rig, PL031_DR) < 1000);
 	assert_int_equal(rd(&rig, PL031_RIS), PL031_INT); /* MR is 0 */
 }
 
 static void test_alarm(void **state)
 {
-	uint32_t now;
+	uint32_t then;
 
 	(void)state;
 	loop_start(&rig.lt);
-	now = early_in_second();
+	then = in_a_while();
 	/* pl031_set_alarm(). */
-	wr(&rig, PL031_MR, now + 1);
+	wr(&rig, PL031_MR, then);
 	wr(&rig, PL031_IMSC, PL031_INT);
 	assert_int_equal(rd(&rig, PL031_RIS), 0);
 	/* Nobody touches the registers: it is the timer that raises the line. */
 	WAIT_FOR(line_rises(&rig) == 1);
-	assert_true(rd(&rig, PL031_DR) - now >= 1);
+	assert_true((int32_t)(rd(&rig, PL031_DR) - then) >= 0);
 	/* pl031_interrupt(). */
 	assert_int_equal(rd(&rig, PL031_MIS), PL031_INT);
 	wr(&rig, PL031_ICR, PL031_INT);
 	assert_int_equal(rd(&rig, PL031_MIS), 0);
 	/* A time that has passed does not match, the present one does. */
-	now = early_in_second();
-	wr(&rig, PL031_MR, now - 1);
+	wr(&rig, PL031_MR, rd(&rig, PL031_DR) - 1);
 	assert_int_equal(rd(&rig, PL031_RIS), 0);
-	wr(&rig, PL031_MR, now);
-	assert_int_equal(rd(&rig, PL031_RIS), PL031_INT);
+	WAIT_FOR(alarm_now(0));
 	assert_int_equal(line_rises(&rig), 2);
 	wr(&rig, PL031_IMSC, 0);
 	assert_int_equal(rd(&rig, PL031_RIS), PL031_INT);
@@ -137,30 +132,30 @@ static void test_alarm(void **state)
 
 static void test_alarm_without_loop(void **state)
 {
-	uint32_t now;
+	uint32_t then;
 
 	(void)state;
 	/* The loop does not run: whoever looks finds it. */
-	now = early_in_second();
-	wr(&rig, PL031_MR, now + 1);
+	then = in_a_while();
+	wr(&rig, PL031_MR, then);
 	wr(&rig, PL031_IMSC, PL031_INT);
 	assert_false(line_high(&rig));
 	WAIT_FOR(rd(&rig, PL031_MIS) == PL031_INT);
 	assert_true(line_high(&rig));
-	assert_true(rd(&rig, PL031_DR) - now >= 1);
+	assert_true((int32_t)(rd(&rig, PL031_DR) - then) >= 0);
 }
 
 static void test_suspend(void **state)
 {
-	uint32_t now;
+	uint32_t then;
 
 	(void)state;
-	now = early_in_second();
-	wr(&rig, PL031_MR, now + 1);
+	then = in_a_while();
+	wr(&rig, PL031_MR, then);
 	wr(&rig, PL031_IMSC, PL031_INT);
 	assert_int_equal(axbus_suspend(rig.bus, NULL), 0);
 	loop_start(&rig.lt);
-	WAIT_FOR((int32_t)((uint32_t)time(NULL) - now) >= 1);
+	WAIT_FOR((int32_t)((uint32_t)time(NULL) - then) >= 0);
 	for (int i = 0; i < 100; i++)
 		nap();
 	assert_int_equal(line_rises(&rig), 0);
@@ -168,8 +163,7 @@ static void test_suspend(void **state)
 	assert_int_equal(line_rises(&rig), 1);
 	/* One that is still to come. */
 	wr(&rig, PL031_ICR, PL031_INT);
-	now = early_in_second();
-	wr(&rig, PL031_MR, now + 1);
+	wr(&rig, PL031_MR, in_a_while());
 	assert_int_equal(axbus_suspend(rig.bus, NULL), 0);
 	assert_int_equal(axbus_resume(rig.bus, NULL), 0);
 	WAIT_FOR(line_rises(&rig) == 2);

@@ -168,13 +168,18 @@ static void the_rate_is_limited(void **state)
 {
 	struct ax_ratelimit limit = AX_RATELIMIT_INIT;
 	struct capture capture = {0};
+	uint64_t told = 0; /* by the first line of a second window, on a machine that stalls */
 
 	(void)state;
 	ax_log_set_sink(capture_sink, &capture);
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 1000; i++) {
+		const uint64_t dropped = limit.dropped;
+
 		ax_log_limited(&limit, AX_LOG_WARN, "virtio", "bad index %d", i);
-	assert_in_range(capture.lines, 5, 10); /* two windows on a machine that stalls */
-	assert_int_equal(capture.lines + limit.dropped, 1000);
+		told += limit.dropped < dropped ? dropped : 0;
+	}
+	assert_in_range(capture.lines, 5, 10);
+	assert_int_equal(capture.lines + told + limit.dropped, 1000);
 
 	/* The next window opens: as if it had begun two seconds ago. */
 	uint64_t dropped = limit.dropped;

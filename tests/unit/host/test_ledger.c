@@ -311,58 +311,53 @@ static int claim_and_fork(const struct rig *rig)
 
 static int claim_and_execute(const struct rig *rig)
 {
+	int told[2];
+	char byte;
 	pid_t pid;
 
-	if (!rig_claim(rig, "child", 0, 4, 0))
+	if (!rig_claim(rig, "child", 0, 4, 0) || pipe2(told, O_CLOEXEC) != 0)
 		return 1;
 	pid = fork();
 	if (!pid) {
 		/* Nobody is to wait for what stays behind: no output of ours, and not for long. */
-		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 1);
-		dup2(1, 2);
-		execlp("sleep", "sleep", "5", (char *)NULL);
+		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 2);
+		dup2(told[1], 1);
+		execlp("sh", "sh", "-c", "echo && exec sleep 5 >&2", (char *)NULL);
 		_exit(1);
 	}
-	/* Until it executes it has the descriptors of fork(). */
-	for (unsigned i = 0; i < 10000; i++) {
-		char path[64], name[16] = "";
-		int fd;
-
-		snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && !strncmp(name, "sleep", 5))
-			return 0;
-		if (fd >= 0)
-			close(fd);
-		usleep(1000);
-	}
-	return 1;
+	/* Until it executes it has the descriptors of fork(), and is through with that when what it
+	 * executes speaks. */
+	close(told[1]);
+	return read(told[0], &byte, 1) == 1 ? 0 : 1;
 }
 
 static void test_a_claim_outlives_its_forking_parent(void **state)
 {
 	struct rig *rig = *state;
 	struct axledger_held held;
-	int tell[2], status;
+	int tell[2], forked[2], status;
 	pid_t pid;
 	char byte;
 
 	assert_int_equal(pipe(tell), 0); /* the grandchild's end */
+	assert_int_equal(pipe(forked), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		close(tell[1]);
 		if (claim_and_fork(rig))
 			_exit(1);
-		if (read(tell[0], &byte, 1) < 0)
+		if (write(forked[1], "", 1) != 1 || read(tell[0], &byte, 1) < 0)
 			_exit(1);
 		_exit(0);
 	}
 	close(tell[0]);
-	/* Both wait for the pipe; the first is ended now. */
-	wait_until((held = rig_held(rig), status = (int)held.vm_count, axledger_held_free(&held),
-		    status == 1));
-	usleep(20000);
+	close(forked[1]);
+	/* Whichever says so, there are two. Both wait for the pipe; the first is ended now. */
+	assert_int_equal(read(forked[0], &byte, 1), 1);
+	held = rig_held(rig);
+	assert_int_equal(held.vm_count, 1);
+	axledger_held_free(&held);
 	rig_kill(pid);
 	held = rig_held(rig);
 	assert_int_equal(held.cpu_count, 4);
@@ -370,6 +365,7 @@ static void test_a_claim_outlives_its_forking_parent(void **state)
 	close(tell[1]);
 	wait_until((held = rig_held(rig), status = (int)held.vm_count, axledger_held_free(&held),
 		    status == 0));
+	close(forked[0]);
 }
 
 static void test_executed_programs_hold_nothing(void **state)

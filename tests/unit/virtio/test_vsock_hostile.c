@@ -387,11 +387,13 @@ static void test_time_limits(void **state)
 	uint32_t ended_port;
 	unsigned closed = 0;
 	struct packet p;
-	bool eof;
+	uint64_t begun_ns;
+	bool eof, in_time;
 
 	(void)state;
 	up();
 	ended = host_opens(52, &ended_port);
+	begun_ns = ax_clock_ns();
 	unanswered = host_connect("CONNECT 53\n");
 	assert_true(settle());
 	assert_true(next_packet(&p));
@@ -405,11 +407,14 @@ static void test_time_limits(void **state)
 	listener = host_listen(7000, 1);
 	fd = guest_opens(listener, 7000, 1025);
 	wait_seconds(WAIT_S - 1.5);
+	/* On a machine that stalls it may be late already. */
+	in_time = ax_clock_ns() - begun_ns < WAIT_S * 1000000000ULL - 500000000;
 	host_read(unanswered, &eof);
-	assert_false(eof);
+	assert_false(eof && in_time);
 	host_read(silent[0], &eof);
-	assert_false(eof);
-	expect_silence();
+	assert_false(eof && in_time);
+	if (in_time)
+		expect_silence();
 	wait_seconds(3);
 	expect_closed(unanswered);
 	expect_closed(silent[0]);
