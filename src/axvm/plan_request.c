@@ -106,9 +106,28 @@ static void translate(struct ax_error *err)
 	ax_error_hint(err, "%s", text);
 }
 
+/* Would a core be left if siblings stood side by side? */
+static bool siblings_leave_core(const struct axhost_facts *facts, const struct axprof *profile,
+				const struct axplace_request *request,
+				const struct axplace_held *held)
+{
+	struct axplace_request changed = *request;
+	struct axplace_plan *plan = NULL;
+	bool leave;
+
+	changed.cores = AXPLACE_CORES_SMT;
+	if (request->pin_count || axplace_make(facts, profile, &changed, held, &plan, NULL))
+		return false;
+	leave = axvm_has_spare_core(facts, plan);
+	axplace_free(plan);
+	return leave;
+}
+
 /* A thread of such a class gives its CPU to nobody: who does the guest's I/O would never run. */
 static int check_class(const struct axcfg *config, const struct axhost_facts *facts,
-		       const struct axplace_plan *plan, struct ax_error *err)
+		       const struct axprof *profile, const struct axplace_request *request,
+		       const struct axplace_held *held, const struct axplace_plan *plan,
+		       struct ax_error *err)
 {
 	if (config->cpus.scheduler < AXCFG_SCHEDULER_FIFO || axvm_has_spare_core(facts, plan))
 		return 0;
@@ -116,8 +135,10 @@ static int check_class(const struct axcfg *config, const struct axhost_facts *fa
 		     "placement: cpus.scheduler fifo or rr, but no core is left for I/O beside the "
 		     "%llu vCPU%s",
 		     (unsigned long long)config->cpus.count, config->cpus.count == 1 ? "" : "s");
-	return ax_error_hint(err, "%sleave out --scheduler",
-			     config->cpus.count == 1 ? "" : "ask for fewer vCPUs, or ");
+	return ax_error_hint(err, "%s%sleave out --scheduler",
+			     config->cpus.count == 1 ? "" : "ask for fewer vCPUs, or ",
+			     siblings_leave_core(facts, profile, request, held) ? "--cores smt, or "
+										: "");
 }
 
 int axvm_plan(const struct axcfg *config, const struct axhost_facts *facts,
@@ -144,7 +165,7 @@ int axvm_plan(const struct axcfg *config, const struct axhost_facts *facts,
 			translate(err);
 		return rc;
 	}
-	rc = check_class(config, facts, *ret_plan, err);
+	rc = check_class(config, facts, profile, &request, held, *ret_plan, err);
 	if (rc) {
 		axplace_free(*ret_plan);
 		*ret_plan = NULL;

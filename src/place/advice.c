@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No VM has less (memory.size of the configuration): a hint below it is none. */
+#define LEAST_MEMORY (16 * AX_MIB)
+
 struct advice {
 	const struct place *p;
 	char text[256];
@@ -181,7 +184,7 @@ static uint64_t most_memory(const struct place *p, const struct axplace_request 
 		else
 			high = middle - 1;
 	}
-	return low * unit;
+	return low * unit < LEAST_MEMORY ? 0 : low * unit;
 }
 
 /* The free memory of a host is another the next moment: a number that is a little smaller, and
@@ -196,7 +199,7 @@ static uint64_t some_less(const struct place *p, const struct axplace_request *o
 	less -= less % ax_align_up((1ULL << (63 - __builtin_clzll(memory))) / 32,
 				   axplace_granule(old->backing));
 	request.memory_bytes = less;
-	return less && axplace_would_work(p, &request, 0) ? less : memory;
+	return less >= LEAST_MEMORY && axplace_would_work(p, &request, 0) ? less : memory;
 }
 
 /* Less of the request without these limits. */
@@ -227,8 +230,8 @@ static void with_less(struct advice *a, unsigned limits)
 	}
 	if (a->count)
 		return;
-	/* Neither alone: as many vCPUs as there is room for with any memory, then theirs. */
-	request.memory_bytes = axplace_granule(base.backing);
+	/* Neither alone: as many vCPUs as there is room for with the least memory, then theirs. */
+	request.memory_bytes = ax_align_up(LEAST_MEMORY, axplace_granule(base.backing));
 	request.vcpus = most_vcpus(a->p, &request);
 	if (!request.vcpus)
 		return;

@@ -40,6 +40,7 @@ static bool better(const struct site *s, uint32_t a, uint32_t b)
 		{axplace_distance(facts, home, x->node), axplace_distance(facts, home, y->node)},
 		{x->isolated, y->isolated},
 		{s->p->core_strangers[x->core], s->p->core_strangers[y->core]},
+		{s->all_chosen[a], s->all_chosen[b]},
 		{x->core, y->core},
 	};
 
@@ -98,8 +99,8 @@ static void choose(struct site *s, uint32_t threads)
 	first = take_core(s, PLACE_NONE, &cpus);
 	if (first == PLACE_NONE)
 		share_with_vcpu(s);
-	while (first == 0 && (cpus < threads || cores < s->p->profile->housekeeping_cores) &&
-	       take_core(s, 0, &cpus) != PLACE_NONE)
+	while (first <= 1 && (cpus < threads || cores < s->p->profile->housekeeping_cores) &&
+	       take_core(s, first, &cpus) != PLACE_NONE)
 		cores++;
 	for (size_t i = 0; i < facts->cpu_count; i++)
 		s->all_chosen[i] |= s->chosen[i];

@@ -113,8 +113,12 @@ check plan/profile-refuses 26 "profile xv2 refuses" "VT-x" \
 # What is suggested is spelled as the help spells it.
 check plan/backing-as-spelled 0 "--memory-backing hugetlb-1G" -- host --host "$recordings/e5-2680v2-2s.json"
 
-check plan/fifo-needs-a-core 2 "no core is left for I/O beside the 20 vCPUs" "hint: ask for fewer" -- \
+check plan/fifo-needs-a-core 2 "no core is left for I/O beside the 20 vCPUs" "hint: ask for fewer vCPUs, or leave" -- \
 	plan -c 20 -m 4G --scheduler fifo --host "$recordings/e5-2680v2-1s.json"
+check plan/fifo-on-siblings 2 "no core is left for I/O beside the 20 vCPUs" "or --cores smt, or leave" -- \
+	plan -c 20 -m 48G --scheduler fifo --host "$recordings/e5-2680v2-2s.json"
+check plan/fifo-on-siblings-fits 0 "on none of their cores" -- \
+	plan -c 20 -m 48G --scheduler fifo --cores smt --table --host "$recordings/e5-2680v2-2s.json"
 
 check plan/none-shares 2 "do not fit" "would share CPUs instead" -- \
 	plan -c 21 -m 4G --host "$recordings/e5-2680v2-1s.json"

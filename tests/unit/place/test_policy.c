@@ -326,6 +326,26 @@ static void test_throttled(void **state)
 	finish(&facts);
 }
 
+/* Whole nodes of vCPUs: their I/O threads do not crowd on one core of the node that is empty. */
+static void io_elsewhere(void)
+{
+	struct axhost_facts facts = host_make(4, 4, 1, 8 * GIB);
+	struct axplace_request request = {.vcpus = 12, .memory_bytes = GIB};
+	struct axplace_plan *plan = plan_of(&facts, &request, NULL);
+
+	assert_int_equal(plan->io_count, 3);
+	for (size_t i = 0; i < plan->io_count; i++) {
+		assert_int_equal(plan->io[i].cpu_count, 1);
+		assert_int_equal(plan->io[i].cpus[0], i);
+	}
+	axplace_free(plan);
+	/* As many CPUs as threads, as beside the vCPUs. */
+	request.vcpus = 4;
+	request.io_threads = 3;
+	expect(&facts, &request, NULL, "4,5,6,7 io 0,1,2 1:1024M");
+	finish(&facts);
+}
+
 /* Whose CPUs those of I/O are: nobody's that is kept for others. */
 static void test_io(void **state)
 {
@@ -337,6 +357,7 @@ static void test_io(void **state)
 	struct axplace_plan *plan = NULL;
 
 	(void)state;
+	io_elsewhere();
 	/* Rather a core alone than the idle half of another VM's. */
 	expect(&facts, &request, &held, "1 io 2,6 0:1024M");
 	/* Isolated CPUs are for vCPUs. */

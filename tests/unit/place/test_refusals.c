@@ -131,14 +131,13 @@ static size_t follow(struct axhost_facts *facts, const struct axplace_request *r
 	return count;
 }
 
-/* What is told to have no way out has none: the least there is, without any limit. */
+/* What is told to have no way out has none: the least that a VM may have, without any limit. */
 static void must_be_hopeless(const struct scene *s, const struct axprof *profile)
 {
-	const uint64_t granule = granule_of(s->request.backing);
+	const uint64_t bytes = ax_align_up(16 * MIB, granule_of(s->request.backing));
 	const struct axplace_request least = {
 		.vcpus = 1,
-		.memory_bytes =
-			s->request.memory_bytes < granule ? s->request.memory_bytes : granule,
+		.memory_bytes = s->request.memory_bytes < bytes ? s->request.memory_bytes : bytes,
 		.backing = s->request.backing,
 	};
 	struct axplace_plan *plan = NULL;
@@ -284,6 +283,32 @@ static void test_pages(void **state)
 	s.request.memory_bytes = GIB + MIB;
 	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -EINVAL);
 	assert_string_equal(err.hint, "memory=1026M would do");
+	scene_free(&s);
+}
+
+/* Less memory than any VM has is no advice. */
+static void test_least_memory(void **state)
+{
+	struct axhost_facts facts = host_make(1, 4, 2, 8 * GIB);
+	struct scene s = {.facts = facts};
+	struct ax_error err;
+
+	(void)state;
+	s.request = (struct axplace_request){.vcpus = 2,
+					     .memory_bytes = 64 * MIB,
+					     .backing = AXAS_BACKING_HUGETLB_2M,
+					     .backing_is_must = true};
+	host_pool(&facts, 0, 2 * MIB, 7);
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
+	assert_null(strstr(err.hint, "memory="));
+	facts.nodes[0].pools[0].total = facts.nodes[0].pools[0].free = 8;
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOMEM);
+	assert_non_null(strstr(err.hint, "memory=16M"));
+	/* Nor when there are too few CPUs as well. */
+	s.request.vcpus = 20;
+	facts.nodes[0].pools[0].total = facts.nodes[0].pools[0].free = 7;
+	assert_int_equal(refuse(&facts, &s.request, NULL, &err), -ENOSPC);
+	assert_null(strstr(err.hint, "memory="));
 	scene_free(&s);
 }
 
@@ -493,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_memory_of_one_node),
 		cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_least_memory),
 		cmocka_unit_test(test_promised_pages),
 		cmocka_unit_test(test_cpuset),
 		cmocka_unit_test(test_several_changes),
