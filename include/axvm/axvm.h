@@ -152,6 +152,10 @@ int axvm_check_placement(const struct axcfg *config, const char *ledger, struct 
 /* Why axvm_create would not follow that plan; NULL: it would. */
 const char *axvm_plan_unused(const struct axcfg *config, const struct axhost_facts *facts,
 			     const struct axplace_plan *plan);
+/* Would it keep to all of that plan but its CPUs, which it shares with whoever is on their nodes?
+ * Of one that is not followed for want of a core, on a host with several nodes. */
+bool axvm_plan_floats(const struct axcfg *config, const struct axhost_facts *facts,
+		      const struct axplace_plan *plan);
 /* There is no plan for that reason: would axvm_create share CPUs instead of failing? */
 bool axvm_shares_instead(const struct axcfg *config, const struct ax_error *why);
 /* Would it bind guest memory to the plan's nodes? Not on a host with one, nor the memory of several

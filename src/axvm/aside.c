@@ -17,7 +17,7 @@ static struct vm_cpus look(const struct axvm *vm)
 	if (place->aside)
 		return (struct vm_cpus){place->aside, place->aside_count};
 	/* CPU numbers are small: the same objects as ints. */
-	if (place->plan)
+	if (place->plan && !place->floats)
 		return (struct vm_cpus){(const int *)place->plan->housekeeping,
 					place->plan->housekeeping_count};
 	return (struct vm_cpus){place->sharing.cpus, place->sharing.count};

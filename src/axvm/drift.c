@@ -63,7 +63,7 @@ void axvm_get_drift(const struct axvm *vm, struct axvm_drift *ret_drift)
 	*ret_drift = (struct axvm_drift){0};
 	if (!vm->placement.plan)
 		return;
-	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+	for (uint32_t i = 0; i < vm->vcpu_count && !vm->placement.floats; i++) {
 		const struct vm_cpus cpus = axvm_vcpu_cpus(vm, i);
 
 		if (is_placed(axvcpu_tid(vm->vcpus[i]), cpus))
@@ -73,7 +73,9 @@ void axvm_get_drift(const struct axvm *vm, struct axvm_drift *ret_drift)
 		     cpus.ids[0]);
 	}
 	/* Those that have stepped aside for others are where they should be. */
-	for (unsigned i = 0; i < vm->io_count && !atomic_load(&vm->placement.yielded); i++) {
+	for (unsigned i = 0;
+	     i < vm->io_count && !vm->placement.floats && !atomic_load(&vm->placement.yielded);
+	     i++) {
 		const struct ax_thread *thread = vm->io_threads[i].thread;
 
 		if (!thread || is_placed(ax_thread_tid(thread), axvm_io_cpus(vm, i)))

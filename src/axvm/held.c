@@ -85,8 +85,8 @@ int axvm_claim(struct axvm *vm, struct vm_held *held, struct ax_error *err)
 	AX_AUTO_FREE struct axledger_memory *memory = calloc(plan->memory_count, sizeof(*memory));
 	struct axledger_request request = {
 		.name = vm->config->name,
-		.cpus = plan->claims,
-		.cpu_count = plan->claim_count,
+		.cpus = vm->placement.floats ? NULL : plan->claims,
+		.cpu_count = vm->placement.floats ? 0 : plan->claim_count,
 		.memory = memory,
 		.memory_count = plan->memory_count,
 	};

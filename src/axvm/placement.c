@@ -60,6 +60,36 @@ const char *axvm_plan_unused(const struct axcfg *config, const struct axhost_fac
 						: "no core would be left for I/O and the host";
 }
 
+/* Isolated CPUs are not shared where there are others (sharing.c): who shared those of a node that
+ * has no others would run far from its memory. */
+static bool has_shared_cpus(const struct axhost_facts *facts, const struct axplace_plan *plan)
+{
+	bool any = false, on_node[AXARCH_MAX_NODES] = {false};
+
+	for (size_t i = 0; i < facts->cpu_count; i++) {
+		const struct axhost_cpu *cpu = &facts->cpus[i];
+
+		if (!cpu->online || !cpu->allowed || cpu->isolated)
+			continue;
+		any = true;
+		for (size_t v = 0; v < plan->vcpu_count; v++)
+			if (plan->vcpus[v].cpu == cpu->id)
+				on_node[plan->vcpus[v].guest_node] = true;
+	}
+	for (size_t v = 0; v < plan->vcpu_count; v++)
+		if (any && !on_node[plan->vcpus[v].guest_node])
+			return false;
+	return true;
+}
+
+bool axvm_plan_floats(const struct axcfg *config, const struct axhost_facts *facts,
+		      const struct axplace_plan *plan)
+{
+	return config->placement.mode == AXCFG_PLACEMENT_AUTO &&
+	       axvm_plan_unused(config, facts, plan) && axvm_plan_binds(config, facts, plan) &&
+	       has_shared_cpus(facts, plan);
+}
+
 bool axvm_shares_instead(const struct axcfg *config, const struct ax_error *why)
 {
 	return config->placement.mode == AXCFG_PLACEMENT_AUTO && !is_must(config) &&
@@ -70,6 +100,7 @@ bool axvm_shares_instead(const struct axcfg *config, const struct ax_error *why)
 
 static void tell(const struct axvm *vm, const struct vm_held *held, const char *why)
 {
+	const char *where = vm->placement.floats ? "CPUs of its nodes" : "CPUs";
 	static const char ours[] = "placement: ";
 
 	/* The planner's messages begin as those of the log. */
@@ -77,7 +108,19 @@ static void tell(const struct axvm *vm, const struct vm_held *held, const char *
 		why += strlen(ours);
 	/* Of a small host nobody is to be told at every start. */
 	ax_log(held->held.vm_count ? AX_LOG_WARN : AX_LOG_INFO, "placement",
-	       "%s shares CPUs: %s; `axvm plan` tells more", vm->config->name, why);
+	       "%s shares %s: %s; `axvm plan` tells more", vm->config->name, where, why);
+}
+
+/* The memory of a VM without a must is no reason to refuse it. */
+static bool may_bind(const struct axvm *vm)
+{
+	if (is_must(vm->config) || axas_can_bind())
+		return true;
+	ax_log(AX_LOG_WARN, "placement",
+	       "%s's memory is left to the kernel: a system call filter forbids mbind (containers "
+	       "allow it with CAP_SYS_NICE)",
+	       vm->config->name);
+	return false;
 }
 
 /* Without a claim it is a question only. */
@@ -99,21 +142,18 @@ static int decide(struct axvm *vm, struct vm_held *held, bool claim, struct ax_e
 		return rc;
 	}
 	unused = rc ? why.message : axvm_plan_unused(config, &vm->facts, plan);
+	place->bind = !rc && (!unused || axvm_plan_floats(config, &vm->facts, plan)) &&
+		      axvm_plan_binds(config, &vm->facts, plan) && may_bind(vm);
+	place->floats = unused && place->bind;
+	if (!unused || place->floats)
+		place->plan = plan;
+	else
+		axplace_free(plan);
 	if (unused) {
 		tell(vm, held, unused);
-		axplace_free(plan);
-		return axvm_share(vm, &held->held, err);
+		rc = axvm_share(vm, &held->held, err);
 	}
-	place->plan = plan;
-	place->bind = axvm_plan_binds(config, &vm->facts, plan);
-	if (place->bind && !is_must(config) && !axas_can_bind()) {
-		ax_log(AX_LOG_WARN, "placement",
-		       "%s's memory is left to the kernel: a system call filter forbids mbind "
-		       "(containers allow it with CAP_SYS_NICE)",
-		       config->name);
-		place->bind = false;
-	}
-	return claim ? axvm_claim(vm, held, err) : 0;
+	return !rc && place->plan && claim ? axvm_claim(vm, held, err) : rc;
 }
 
 /* Without a plan a list is just what it says. */
@@ -212,6 +252,8 @@ void axvm_unplace(struct axvm *vm)
 	axledger_release(vm->placement.claim);
 	axplace_free(vm->placement.plan);
 	free(vm->placement.sharing.cpus);
+	free(vm->placement.sharing.near_ids);
+	free(vm->placement.sharing.homes);
 	free(vm->placement.pins);
 	free(vm->placement.directory);
 	free(vm->placement.aside);
@@ -234,13 +276,25 @@ bool axvm_is_alone(const struct axvm *vm)
 {
 	const struct axplace_plan *plan = vm->placement.plan;
 
-	return plan && plan->dedicated && axvm_has_spare_core(&vm->facts, plan);
+	return plan && !vm->placement.floats && plan->dedicated &&
+	       axvm_has_spare_core(&vm->facts, plan);
+}
+
+static struct vm_cpus shared_cpus(const struct axvm *vm, uint32_t guest_node)
+{
+	const struct vm_sharing *sharing = &vm->placement.sharing;
+
+	if (vm->placement.floats && sharing->near[guest_node].count)
+		return sharing->near[guest_node];
+	return (struct vm_cpus){sharing->cpus, sharing->count};
 }
 
 struct vm_cpus axvm_vcpu_cpus(const struct axvm *vm, uint32_t index)
 {
 	const struct vm_placement *place = &vm->placement;
 
+	if (place->floats)
+		return shared_cpus(vm, place->plan->vcpus[index].guest_node);
 	/* CPU numbers are small: the same object as an int. */
 	if (place->plan)
 		return (struct vm_cpus){(const int *)&place->plan->vcpus[index].cpu, 1};
@@ -255,6 +309,8 @@ struct vm_cpus axvm_io_cpus(const struct axvm *vm, unsigned index)
 
 	if (index < vm->config->io.affinity.count)
 		return (struct vm_cpus){&place->io_pins[index], 1};
+	if (place->floats && index < place->plan->io_count)
+		return shared_cpus(vm, place->plan->io[index].guest_node);
 	if (place->plan && index < place->plan->io_count)
 		return (struct vm_cpus){(const int *)place->plan->io[index].cpus,
 					place->plan->io[index].cpu_count};

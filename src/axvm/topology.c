@@ -66,7 +66,8 @@ int axvm_topology(const struct axvm *vm, const struct axarch_topology **ret_topo
 	caches = cores + count;
 	for (size_t i = 0; i < count; i++) {
 		nodes[i] = plan->vcpus[i].guest_node;
-		cores[i] = plan->vcpus[i].core;
+		/* One that floats is by turns on each core of its node. */
+		cores[i] = vm->placement.floats ? (uint32_t)i : plan->vcpus[i].core;
 		caches[i] = cache_of(&vm->facts, plan->vcpus[i].cpu);
 	}
 	for (size_t i = 0; i < plan->memory_count; i++)
@@ -76,9 +77,9 @@ int axvm_topology(const struct axvm *vm, const struct axarch_topology **ret_topo
 		.node_bytes = s->node_bytes,
 		.vcpu_nodes = nodes,
 		.distances = plan->distances,
-		.threads_per_core = plan->threads_per_core,
+		.threads_per_core = vm->placement.floats ? 1 : plan->threads_per_core,
 		.vcpu_cores = cores,
-		.vcpu_llcs = caches,
+		.vcpu_llcs = vm->placement.floats ? NULL : caches,
 	};
 	*ret_topology = &s->topology;
 	return 0;

@@ -45,14 +45,21 @@ struct vm_cpus {
 
 /* CPUs that no other VM has claimed (sharing.c). */
 struct vm_sharing {
-	int *cpus; /* it and count: under placement_lock once threads run */
+	int *cpus; /* it, count and near: under placement_lock once threads run */
 	size_t count;
+	/* Those near each guest node of a plan that is kept to but for CPUs; count 0: there are
+	 * none, and `cpus` it is. */
+	struct vm_cpus near[AXARCH_MAX_NODES];
+	int *near_ids;           /* of all of them */
+	uint32_t *homes;         /* the guest node that each CPU of the facts is near */
 	_Atomic bool is_crowded; /* others have all; said once */
 };
 
-/* Where the VM runs (placement.c): by a plan; or on the shared CPUs; or as pinned; or anywhere. */
+/* Where the VM runs (placement.c): by a plan; or on shared CPUs, of the plan's nodes or of all; or
+ * as pinned; or anywhere. */
 struct vm_placement {
 	struct axplace_plan *plan; /* NULL: none is followed */
+	bool floats;               /* it is, but for CPUs: vCPUs share those of their nodes */
 	bool bind;                 /* the plan's memory to its nodes */
 	struct axledger_claim *claim;
 	struct vm_sharing sharing;
@@ -160,10 +167,15 @@ bool axvm_has_spare_core(const struct axhost_facts *facts, const struct axplace_
 struct vm_cpus axvm_vcpu_cpus(const struct axvm *vm, uint32_t index);
 struct vm_cpus axvm_io_cpus(const struct axvm *vm, unsigned index);
 
-/* sharing.c: on what `held` leaves; no list when that is all. Anew: the threads go there; false:
- * some are not there yet, ask again. */
+/* sharing.c: on what `held` leaves, on its nodes when it floats; no list when that is all. Anew:
+ * the threads go there; false: some are not there yet, ask again. */
 int axvm_share(struct axvm *vm, const struct axledger_held *held, struct ax_error *err);
 bool axvm_share_anew(struct axvm *vm, const struct axledger_held *held);
+
+/* For each CPU of the facts the guest node that it is near: whose memory is on its node, else whose
+ * vCPUs were planned there, since it has no memory; AXHOST_NONE: no vCPU's. */
+void axvm_find_homes(const struct axhost_facts *facts, const struct axplace_plan *plan,
+		     uint32_t *ret_homes);
 
 /* placement.c: may threads be there that have no CPUs of their own, as far as the host is
  * concerned? */

@@ -152,7 +152,7 @@ static void make_room(void *ctx, int fd, uint32_t events)
 	else if (rc)
 		ax_log(AX_LOG_WARN, "placement", "%s does not see what others claim: %s",
 		       vm->config->name, err.message);
-	else if (place->plan)
+	else if (place->plan && !place->floats)
 		spare(vm, &held);
 	else
 		again = !axvm_share_anew(vm, &held) && ++place->tries < MAX_TRIES;

@@ -186,8 +186,12 @@ static int plan_and_print(const struct axcfg *config, const struct wish *wish, s
 		rc = print(forms[wish->form], &facts, plan, err);
 	if (!rc && axvm_plan_unused(config, &facts, plan))
 		fprintf(stderr,
-			"axvm: `axvm run` would not follow this plan: %s\n"
+			"axvm: `axvm run` would %s: %s\n"
 			"  hint: --placement dedicated makes it\n",
+			axvm_plan_floats(config, &facts, plan)
+				? "follow this plan but for its CPUs: vCPUs would share those of "
+				  "their nodes"
+				: "not follow this plan",
 			axvm_plan_unused(config, &facts, plan));
 	axplace_free(plan);
 	axhost_free(&facts);

@@ -162,7 +162,8 @@ static const struct axcfg_option rows[] = {
 	{"placement.mode", "placement", .type = AXCFG_CHOICE, AT(placement.mode),
 	 .group = "Placement", .default_text = "auto", .choices = placements, .metavar = "MODE",
 	 .help = "dedicated: run by the plan or not at all; shared: on CPUs that no other VM has; "
-		 "off: anywhere; auto: dedicated where the host has cores to spare, else shared"},
+		 "off: anywhere; auto: dedicated where the host has cores to spare, else shared, "
+		 "but on the plan's nodes where there are several"},
 	{"placement.nodes", "nodes", .type = AXCFG_UINTS, AT(placement.nodes), .group = "Placement",
 	 .max = 65535, .metavar = "LIST", .help = "NUMA nodes of the host that may be used"},
 	{"placement.max_nodes", "max-nodes", .type = AXCFG_UINT, AT(placement.max_nodes),

@@ -113,6 +113,10 @@ check plan/profile-refuses 26 "profile xv2 refuses" "VT-x" \
 # What is suggested is spelled as the help spells it.
 check plan/backing-as-spelled 0 "--memory-backing hugetlb-1G" -- host --host "$recordings/e5-2680v2-2s.json"
 
+check plan/all-cores-of-nodes 0 "would follow this plan but for its CPUs" "no core would be left" \
+	"hint: --placement dedicated" -- plan -c 20 -m 48G --host "$recordings/e5-2680v2-2s.json"
+check plan/all-cores 0 "would not follow this plan" "no core would be left" -- \
+	plan -c 10 --host "$recordings/e5-2680v2-1s.json"
 check plan/fifo-needs-a-core 2 "no core is left for I/O beside the 20 vCPUs" "hint: ask for fewer vCPUs, or leave" -- \
 	plan -c 20 -m 4G --scheduler fifo --host "$recordings/e5-2680v2-1s.json"
 check plan/fifo-on-siblings 2 "no core is left for I/O beside the 20 vCPUs" "or --cores smt, or leave" -- \

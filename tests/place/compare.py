@@ -99,6 +99,25 @@ def outside(plan, snapshot, name):
     yield from ledger(plan, snapshot, name)
 
 
+def floating(plan, snapshot, name, left):
+    """Its vCPUs and I/O threads may run on all of what nobody has claimed of their nodes, `left`; the
+    rest is as planned. It claims memory only."""
+    homes = [part["node"] for part in plan["memory"]]
+    wanted = {f"vcpu {i}": vcpu["guest_node"] for i, vcpu in enumerate(plan["vcpus"])}
+    wanted.update({f"io {i}": io["guest_node"] for i, io in enumerate(plan["io"])})
+    names = [thread.name for thread in snapshot.threads]
+    for missing in set(wanted) - set(names):
+        yield f"there is no {missing}"
+    for thread in snapshot.threads:
+        cpus = set().union(*left.values())
+        if thread.name in wanted:
+            cpus = left[homes[wanted[thread.name]]]
+        if thread.cpus != cpus:
+            yield f"{thread.name} may run on {one_line(thread.cpus)}, left are {one_line(cpus)}"
+    yield from memory(plan, snapshot)
+    yield from ledger({**plan, "claims": []}, snapshot, name)
+
+
 def shared(snapshot, name, cpus):
     """A VM that follows no plan: all its threads may run on exactly these CPUs; it claims nothing."""
     if any(entry.name == name for entry in snapshot.ledger):

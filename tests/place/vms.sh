@@ -217,6 +217,24 @@ two() {
 	kill_vm second 2>/dev/null
 }
 
+# ---- one with as many vCPUs as there are cores ---------------------------------------------------
+
+whole() {
+	plan whole -c 20 -m 512M
+	launch whole -c 20 -m 512M --append "$report"
+	if reported whole; then
+		snapshot whole
+		plan beside -c 4 -m 128M
+		launch beside -c 4 -m 128M --append 'loglevel=6 axtest=idle'
+		begun beside
+		settled whole none
+		snapshot beside
+		snapshot whole whole-beside
+		kill_vm beside
+	fi
+	kill_vm whole
+}
+
 # ---- one that shares, and others that come and go while it runs ----------------------------------
 
 late() {

@@ -141,12 +141,17 @@ static void test_policy(void **state)
 	static const struct {
 		const char *host, *words[6];
 		const char *unused; /* part of the reason; NULL: it is followed */
+		bool floats;
 	} rows[] = {
 		{"e5-2680v2-2s", {"-c", "4"}, NULL},
 		/* All of a node: I/O goes to the other. */
 		{"e5-2680v2-2s", {"-c", "20", "-m", "8G"}, NULL},
-		/* All of the host: nothing is left for anybody else, unless that is wanted. */
-		{"e5-2680v2-2s", {"-c", "40", "-m", "8G"}, "no core would be left"},
+		/* All of the host: nothing is left for anybody else, unless that is wanted. It
+		 * keeps to its nodes. */
+		{"e5-2680v2-2s", {"-c", "40", "-m", "8G"}, "no core would be left", true},
+		{"e5-2680v2-2s", {"-c", "20", "-m", "48G"}, "no core would be left", true},
+		{"e5-2680v2-2s", {"-c", "20", "-m", "48G", "--dtb=x"}, "no core would be left"},
+		{"e5-2680v2-1s", {"-c", "10"}, "no core would be left"},
 		{"e5-2680v2-2s", {"-c", "40", "-m", "8G", "--placement=dedicated"}, NULL},
 		{"e5-2680v2-2s", {"-c", "4", "--placement=shared"}, "--placement shared"},
 		{"e5-2680v2-2s", {"-c", "4", "--placement=off"}, "--placement off"},
@@ -175,10 +180,80 @@ static void test_policy(void **state)
 			assert_non_null(strstr(why ? why : "followed", rows[i].unused));
 		else
 			assert_null(why);
+		assert_int_equal(axvm_plan_floats(rig.config, &facts, plan), rows[i].floats);
 		axplace_free(plan);
 		axhost_free(&facts);
 		rig_finish(&rig);
 	}
+}
+
+/* Where the vCPUs of a plan run that is kept to but for CPUs. The kernel's numbers of nodes have
+ * gaps at times; a node without memory belongs to the one that its vCPUs use. */
+static void test_homes(void **state)
+{
+	static const struct {
+		const char *host, *words[4];
+		uint32_t ids[2]; /* of the first two nodes */
+		bool drained;    /* the second has no memory */
+	} rows[] = {
+		{"e5-2680v2-2s", {"-c", "20", "-m", "48G"}, {0, 1}, false},
+		{"e5-2680v2-2s", {"-c", "20", "-m", "48G"}, {1, 3}, false},
+		{"e5-2680v2-2s", {"-c", "20", "-m", "8G"}, {1, 3}, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < AX_ARRAY_LEN(rows); i++) {
+		struct axplace_plan *plan = NULL;
+		struct axhost_facts facts;
+		uint32_t homes[64];
+		char path[512];
+		struct rig rig;
+
+		snprintf(path, sizeof(path), HOSTS "/%s.json", rows[i].host);
+		assert_int_equal(axhost_load(path, &facts, NULL), 0);
+		facts.nodes[0].id = rows[i].ids[0];
+		facts.nodes[1].id = rows[i].ids[1];
+		if (rows[i].drained)
+			facts.nodes[1].memory_bytes = facts.nodes[1].memory_free_bytes = 0;
+		rig_init(&rig, WORDS("--placement=auto", "--cores=own", rows[i].words[0],
+				     rows[i].words[1], rows[i].words[2], rows[i].words[3]));
+		if (axvm_plan(rig.config, &facts, NULL, &plan, &rig.err))
+			fail_msg("row %zu: %s", i, rig.err.message);
+		assert_int_equal(plan->memory_count, rows[i].drained ? 1 : 2);
+		axvm_find_homes(&facts, plan, homes);
+		for (size_t c = 0; c < facts.cpu_count; c++)
+			assert_int_equal(homes[c], rows[i].drained ? 0 : facts.cpus[c].node);
+		axplace_free(plan);
+		axhost_free(&facts);
+		rig_finish(&rig);
+	}
+}
+
+/* Isolated CPUs are shared where there are no others: who has a node of such keeps to none. */
+static void test_isolated_node(void **state)
+{
+	struct axplace_plan *plan = NULL;
+	struct axhost_facts facts;
+	struct rig rig;
+
+	(void)state;
+	assert_int_equal(axhost_load(HOSTS "/e5-2680v2-2s.json", &facts, NULL), 0);
+	for (size_t c = 0; c < facts.cpu_count; c++)
+		facts.cpus[c].isolated = facts.cpus[c].node == 1;
+	rig_init(&rig, WORDS("--placement=auto", "-c", "20", "-m", "48G"));
+	assert_int_equal(axvm_plan(rig.config, &facts, NULL, &plan, &rig.err), 0);
+	assert_int_equal(plan->memory_count, 2);
+	assert_non_null(axvm_plan_unused(rig.config, &facts, plan));
+	assert_false(axvm_plan_floats(rig.config, &facts, plan));
+	for (size_t c = 0; c < facts.cpu_count; c++)
+		facts.cpus[c].isolated = true;
+	assert_true(axvm_plan_floats(rig.config, &facts, plan));
+	for (size_t c = 0; c < facts.cpu_count; c++)
+		facts.cpus[c].isolated = false;
+	assert_true(axvm_plan_floats(rig.config, &facts, plan));
+	axplace_free(plan);
+	axhost_free(&facts);
+	rig_finish(&rig);
 }
 
 /* Memory of two nodes fits on none of them alone: it is bound only if the guest has two nodes. */
@@ -773,6 +848,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_homes),
+		cmocka_unit_test(test_isolated_node),
 		cmocka_unit_test(test_binding),
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_off_leaves_all_to_the_kernel),
