@@ -16,14 +16,9 @@
 
 /* ThreadSanitizer sees who writes an eventfd and who reads it, but not a read by the ring. This one
  * reads nothing and tells it all the same. */
-#if defined(__SANITIZE_THREAD__)
+#ifdef LOOP_TSAN
 #define TELL_TSAN(fd) ((void)!readv(fd, NULL, 0))
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TELL_TSAN(fd) ((void)!readv(fd, NULL, 0))
-#endif
-#endif
-#ifndef TELL_TSAN
+#else
 #define TELL_TSAN(fd) ((void)(fd))
 #endif
 

@@ -8,6 +8,15 @@
 
 #include <liburing.h>
 
+/* Built for ThreadSanitizer, which sees nothing of what the kernel and liburing do. */
+#ifdef __SANITIZE_THREAD__
+#define LOOP_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LOOP_TSAN
+#endif
+#endif
+
 struct ax_ring {
 	struct io_uring uring;
 	struct ax_event *dirty;   /* to look at before the next wait */
