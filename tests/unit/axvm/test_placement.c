@@ -229,6 +229,37 @@ static void test_homes(void **state)
 	}
 }
 
+/* Who floats is by turns on each core of its node: the guest is told of no siblings and caches. */
+static void test_topology_of_floating(void **state)
+{
+	const struct axarch_topology *topology = NULL;
+	struct axvm *vm = calloc(1, sizeof(*vm));
+	struct rig rig;
+
+	(void)state;
+	assert_non_null(vm);
+	assert_int_equal(axhost_load(HOSTS "/e5-2680v2-2s.json", &vm->facts, NULL), 0);
+	rig_init(&rig, WORDS("--placement=auto", "-c", "40", "-m", "48G"));
+	vm->config = rig.config;
+	assert_int_equal(axvm_plan(rig.config, &vm->facts, NULL, &vm->placement.plan, &rig.err), 0);
+	for (int floats = 0; floats < 2; floats++) {
+		vm->placement.floats = floats;
+		assert_int_equal(axvm_topology(vm, &topology, &rig.err), 0);
+		assert_int_equal(topology->node_count, 2);
+		assert_int_equal(topology->threads_per_core, floats ? 1 : 2);
+		assert_int_equal(topology->vcpu_llcs == NULL, floats);
+		for (uint32_t v = 0; v < 40; v++) {
+			assert_int_equal(topology->vcpu_nodes[v], v / 20);
+			assert_int_equal(topology->vcpu_cores[v], floats ? v : v / 2);
+		}
+		free((void *)(uintptr_t)topology);
+	}
+	axplace_free(vm->placement.plan);
+	axhost_free(&vm->facts);
+	free(vm);
+	rig_finish(&rig);
+}
+
 /* Isolated CPUs are shared where there are no others: who has a node of such keeps to none. */
 static void test_isolated_node(void **state)
 {
@@ -849,6 +880,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_homes),
+		cmocka_unit_test(test_topology_of_floating),
 		cmocka_unit_test(test_isolated_node),
 		cmocka_unit_test(test_binding),
 		cmocka_unit_test(test_pages),

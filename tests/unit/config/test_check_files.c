@@ -172,6 +172,34 @@ static void test_locks(void **state)
 	assert_int_equal(fcntl(other, F_OFD_SETLK, &lock), 0);
 }
 
+/* A lock that goes away soon is waited for, as the run does: that of a monitor just killed. */
+static void test_lock_of_the_dead(void **state)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int locked[2], status;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(locked, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		const int fd = open(disk, O_RDWR | O_CLOEXEC);
+
+		if (fcntl(fd, F_OFD_SETLK, &lock) != 0 || write(locked[1], "", 1) != 1)
+			_exit(1);
+		usleep(200000);
+		_exit(0);
+	}
+	close(locked[1]);
+	assert_int_equal(read(locked[0], &byte, 1), 1);
+	fine(WITH("-d", disk));
+	close(locked[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_two_names(void **state)
 {
 	char name[160], over[160], both[400];
@@ -485,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_lock_of_the_dead),
 		cmocka_unit_test(test_two_names),
 		cmocka_unit_test(test_overlays),
 		cmocka_unit_test(test_tap_names),
